@@ -1,0 +1,171 @@
+"""Scaled dot-product attention: the output and, for those who want to look, the weights."""
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from companion._validation import (
+    describe,
+    require_divisible,
+    require_finite,
+    require_float_tensor,
+    require_probability,
+    requires,
+)
+from companion.attention.masks import causal_mask, require_mask
+
+
+def _check_query_key(query: Any, key: Any, mask: Any, scale: Any) -> None:
+    require_float_tensor("query", query, "*batch head query d_head")
+    require_float_tensor("key", key, "*batch kv_head key d_head")
+    _require_same(query, "key", key)
+    if key.shape[-1] != query.shape[-1]:
+        raise ValueError(f"key must have query's d_head {query.shape[-1]}, got {describe(key)}")
+    require_divisible("query's number of heads", query.shape[-3], "key's number of heads", key.shape[-3])
+    if mask is not None:
+        require_mask("mask", mask, (*query.shape[:-1], key.shape[-2]))
+    if scale is not None:
+        require_finite("scale", scale)
+
+
+def _require_same(query: Tensor, name: str, other: Tensor) -> None:
+    if other.shape[:-3] != query.shape[:-3]:
+        raise ValueError(f"{name} must have query's leading axes {tuple(query.shape[:-3])}, got {describe(other)}")
+    if other.dtype != query.dtype:
+        raise TypeError(f"{name} must have query's dtype {query.dtype}, got {describe(other)}")
+    if other.device != query.device:
+        raise ValueError(f"{name} must be on query's device {query.device}, got one on {other.device}")
+
+
+def _check_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    mask: Any = None,
+    *,
+    is_causal: Any = False,
+    scale: Any = None,
+    dropout_p: Any = 0.0,
+) -> None:
+    _check_query_key(query, key, mask, scale)
+    require_float_tensor("value", value, "*batch kv_head key d_value")
+    _require_same(query, "value", value)
+    if value.shape[-3:-1] != key.shape[-3:-1]:
+        raise ValueError(f"value must have key's heads and length {tuple(key.shape[-3:-1])}, got {describe(value)}")
+    require_probability("dropout_p", dropout_p)
+
+
+@requires(_check_attention)
+def dot_product_attention(
+    query: Float[Tensor, "*batch head query d_head"],
+    key: Float[Tensor, "*batch kv_head key d_head"],
+    value: Float[Tensor, "*batch kv_head key d_value"],
+    mask: Bool[Tensor, "..."] | None = None,
+    *,
+    is_causal: bool = False,
+    scale: float | None = None,
+    dropout_p: float = 0.0,
+) -> Float[Tensor, "*batch head query d_value"]:
+    """Mix the values, each weighted by how well its key matches the query.
+
+    Computes softmax(scale · query · keyᵀ) · value with torch's fused kernel, which never stores the whole matrix of
+    weights. With fewer key heads than query heads, consecutive query heads share one (grouped queries).
+
+    Parameters
+    ----------
+    query, key, value
+        Several heads' queries, keys and values, of one dtype; four axes take the fastest path. A batch may be empty.
+    mask
+        True where a query may attend to a key; any shape that broadcasts to (..., head, query, key). A query that
+        may attend to nothing gets an output of zeros, and passes no gradient on.
+    is_causal
+        Hide the future as well. With fewer queries than keys, the queries are the last positions.
+    scale
+        What the scores are multiplied by; 1/√d_head by default.
+    dropout_p
+        Chance of dropping a weight, drawn from torch's global generator, the only one the kernel knows.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not a floating point tensor (a boolean one, for the mask), or the dtypes differ.
+    ValueError
+        If shapes do not fit together, an axis other than a batch axis is empty, or a number is out of range.
+
+    References
+    ----------
+    Vaswani et al. (2017), Attention Is All You Need, equation 1. Ainslie et al. (2023), GQA: Training Generalized
+    Multi-Query Transformer Models from Multi-Head Checkpoints, for the shared heads.
+    """
+    return attend(query, key, value, mask, is_causal, scale, dropout_p)
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+    dropout_p: float = 0.0,
+) -> Tensor:
+    """Do the work of :func:`dot_product_attention` for callers that have checked their own arguments."""
+    if is_causal:
+        mask, is_causal = _causal(query, key, mask)
+    grouped = query.shape[-3] != key.shape[-3]
+    return F.scaled_dot_product_attention(
+        query, key, value, mask, dropout_p, is_causal, scale=scale, enable_gqa=grouped
+    )
+
+
+def _causal(query: Tensor, key: Tensor, mask: Tensor | None) -> tuple[Tensor | None, bool]:
+    """Say "causal" to the kernel in the cheapest way that means the same: nothing, its own flag, or a mask."""
+    n_query, n_key = query.shape[-2], key.shape[-2]
+    if n_query == 1:  # the last position may see everything
+        return mask, False
+    # The kernel's own flag is aligned at the top left, and cannot be joined with a mask.
+    if mask is None and n_query == n_key:
+        return None, True
+    causal = causal_mask(n_query, n_key, device=query.device)
+    return causal if mask is None else mask & causal, False
+
+
+def _check_weights(query: Any, key: Any, mask: Any = None, *, is_causal: Any = False, scale: Any = None) -> None:
+    _check_query_key(query, key, mask, scale)
+
+
+@requires(_check_weights)
+def attention_weights(
+    query: Float[Tensor, "*batch head query d_head"],
+    key: Float[Tensor, "*batch kv_head key d_head"],
+    mask: Bool[Tensor, "..."] | None = None,
+    *,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Float[Tensor, "*batch head query key"]:
+    """Show how much each query attends to each key.
+
+    Each row sums to 1, or is all zeros where a query may attend to nothing. The softmax is taken in single precision
+    at least. Parameters and errors are those of :func:`dot_product_attention`.
+
+    References
+    ----------
+    Vaswani et al. (2017), Attention Is All You Need, equation 1: the factor before V.
+    """
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    if is_causal:
+        causal = causal_mask(query.shape[-2], key.shape[-2], device=query.device)
+        mask = causal if mask is None else mask & causal
+    # Query heads that share a key head are stacked along the query axis: no key is ever copied.
+    groups = query.unflatten(-3, (key.shape[-3], -1)).flatten(-3, -2)
+    scores = (scale * groups @ key.mT).reshape(*query.shape[:-1], key.shape[-2])
+    precise = torch.promote_types(scores.dtype, torch.float32)
+    if mask is None:
+        return scores.softmax(-1, dtype=precise).to(query.dtype)
+    # The lowest finite number rather than -inf: a row of -inf would make NaN of the row and of its gradient.
+    weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1, dtype=precise)
+    return weights.masked_fill(~mask, 0.0).to(query.dtype)

