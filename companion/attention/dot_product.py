@@ -10,6 +10,7 @@ from torch import Tensor
 
 from companion._validation import (
     describe,
+    require_all_finite,
     require_divisible,
     require_finite,
     require_float_tensor,
@@ -30,6 +31,9 @@ def _check_query_key(query: Any, key: Any, mask: Any, scale: Any) -> None:
         require_mask("mask", mask, (*query.shape[:-1], key.shape[-2]))
     if scale is not None:
         require_finite("scale", scale)
+    # The kernel itself cannot be relied on to pass a NaN on: some of torch's make zeros of a query of NaN.
+    require_all_finite("query", query)
+    require_all_finite("key", key)
 
 
 def _require_same(query: Tensor, name: str, other: Tensor) -> None:
@@ -57,6 +61,7 @@ def _check_attention(
     if value.shape[-3:-1] != key.shape[-3:-1]:
         raise ValueError(f"value must have key's heads and length {tuple(key.shape[-3:-1])}, got {describe(value)}")
     require_probability("dropout_p", dropout_p)
+    require_all_finite("value", value)
 
 
 @requires(_check_attention)
@@ -94,7 +99,8 @@ def dot_product_attention(
     TypeError
         If an argument is not a floating point tensor (a boolean one, for the mask), or the dtypes differ.
     ValueError
-        If shapes do not fit together, an axis other than a batch axis is empty, or a number is out of range.
+        If shapes do not fit together, an axis other than a batch axis is empty, a number is out of range, or (on the
+        CPU, where looking costs next to nothing) an input is not finite.
 
     References
     ----------
@@ -114,6 +120,8 @@ def attend(
     dropout_p: float = 0.0,
 ) -> Tensor:
     """Do the work of :func:`dot_product_attention` for callers that have checked their own arguments."""
+    if mask is not None and mask.dim() < 2:  # torch's kernel wants the query and the key axis
+        mask = torch.atleast_2d(mask)
     if is_causal:
         mask, is_causal = _causal(query, key, mask)
     grouped = query.shape[-3] != key.shape[-3]
@@ -161,11 +169,14 @@ def attention_weights(
         causal = causal_mask(query.shape[-2], key.shape[-2], device=query.device)
         mask = causal if mask is None else mask & causal
     # Query heads that share a key head are stacked along the query axis: no key is ever copied.
-    groups = query.unflatten(-3, (key.shape[-3], -1)).flatten(-3, -2)
+    n_kv_heads = key.shape[-3]
+    groups = query.unflatten(-3, (n_kv_heads, query.shape[-3] // n_kv_heads)).flatten(-3, -2)
     scores = (scale * groups @ key.mT).reshape(*query.shape[:-1], key.shape[-2])
-    precise = torch.promote_types(scores.dtype, torch.float32)
     if mask is None:
-        return scores.softmax(-1, dtype=precise).to(query.dtype)
+        return _softmax(scores)
     # The lowest finite number rather than -inf: a row of -inf would make NaN of the row and of its gradient.
-    weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1, dtype=precise)
-    return weights.masked_fill(~mask, 0.0).to(query.dtype)
+    return _softmax(scores.masked_fill(~mask, torch.finfo(scores.dtype).min)).masked_fill(~mask, 0.0)
+
+
+def _softmax(scores: Tensor) -> Tensor:
+    return scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(scores.dtype)

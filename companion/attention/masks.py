@@ -1,5 +1,6 @@
 """Who may look at whom: boolean masks, where True means "may be attended to"."""
 
+import functools
 from typing import Any
 
 import torch
@@ -40,7 +41,8 @@ def causal_mask(
     return torch.ones(n_query, n_key, dtype=torch.bool, device=device).tril(n_key - n_query)
 
 
-def _check_padding(attention_mask: Any) -> None:
+def require_attention_mask(attention_mask: Any) -> None:
+    """Raise unless the mask is one of transformers': 1 for a token, 0 for padding."""
     if not isinstance(attention_mask, Tensor) or attention_mask.is_floating_point() or attention_mask.is_complex():
         raise TypeError(
             "attention_mask must be an integer or boolean tensor (batch key), 1 for a token and 0 for padding, "
@@ -51,7 +53,7 @@ def _check_padding(attention_mask: Any) -> None:
         raise ValueError("attention_mask must hold only 1 (a token) and 0 (padding), got other values")
 
 
-@requires(_check_padding)
+@requires(require_attention_mask)
 def padding_mask(attention_mask: Int[Tensor, "batch key"] | Bool[Tensor, "batch key"]) -> Bool[Tensor, "batch 1 1 key"]:
     """Hide the padding of a batch of ragged sequences from every head and every query.
 
@@ -92,10 +94,8 @@ def combine_masks(*masks: Bool[Tensor, "..."] | None) -> Bool[Tensor, "..."] | N
     ValueError
         If the masks do not broadcast together.
     """
-    combined = None
-    for mask in masks:
-        combined = mask if combined is None or mask is None else combined & mask
-    return combined
+    constraints = [mask for mask in masks if mask is not None]
+    return functools.reduce(torch.logical_and, constraints) if constraints else None
 
 
 def require_mask(name: str, mask: Any, shape: tuple[int, ...] | None = None) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from companion._validation import (
     describe,
+    require_all_finite,
     require_count,
     require_divisible,
     require_features,
@@ -38,7 +39,7 @@ def split_heads(x: Float[Tensor, "*batch pos d_model"], n_heads: int) -> Float[T
 
 
 def _split(x: Tensor, n_heads: int) -> Tensor:
-    return x.view(*x.shape[:-1], n_heads, -1).transpose(-3, -2)
+    return x.unflatten(-1, (n_heads, x.shape[-1] // n_heads)).transpose(-3, -2)
 
 
 def _check_merge(x: Any) -> None:
@@ -81,11 +82,13 @@ def _check_forward(
     cache: Any = None,
 ) -> None:
     require_features("x", x, "batch query d_model", module.query.weight)
+    require_all_finite("x", x)
     n_key = x.shape[1]
     if context is not None:
         require_features("context", context, "batch key d_model", module.key.weight)
         if context.shape[0] != x.shape[0]:
             raise ValueError(f"context must have x's batch of {x.shape[0]}, got {describe(context)}")
+        require_all_finite("context", context)
         n_key = context.shape[1]
     if cache is not None:
         if not isinstance(cache, KVCache):

@@ -180,8 +180,10 @@ def _watch(process: subprocess.Popen[bytes], source: Source, temporary: Path, co
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, transient=True, disable=not is_live) as bar:
         task = bar.add_task(source.name, total=source.size)
+        received = 0
         while process.poll() is None:
-            bar.update(task, completed=min(_received(temporary, source), source.size))
+            received = max(received, _received(temporary, source))  # pip removes the file when it is done
+            bar.update(task, completed=min(received, source.size))
             time.sleep(POLL_SECONDS)
 
 

@@ -6,7 +6,6 @@ a temperature) is lost, so a reader tidies the hole it left or, where the senten
 
 from __future__ import annotations
 
-import hashlib
 import html
 import json
 import re
@@ -18,34 +17,40 @@ from typing import Any
 SHORTEST = 30  # characters; below it a row is a stub
 EMPTY_FORMULA = "\u2060\u2060"  # the word joiners that stood around a formula
 INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200d\u2060\ufeff"))
+EMPTY = re.compile(r"\(\s*[,;]?\s*\)")
+HOLLOW = re.compile(r"\(\s*[,;]?\s*")
+DRIFTED = re.compile(r" ([,.;:)])(?=[\s)]|$)")  # punctuation a space away from its word; not the dots of " ..."
+NOT_LETTERS = re.compile(r"\W+")
+REFERENCE = re.compile(r"<ref[^>]*/>|<ref[^>]*>.*?</ref>", re.DOTALL)
+TAG = re.compile(r"</?[a-z][^>]*>")
+EMPHASIS = re.compile(r"'{2,}")
 MARKUP_LEFT = re.compile(r"\{\{|\}\}|\[\[|\]\]|\[?https?:|\|")
 
 
 def tidy(text: str) -> str:
     """Normalise Unicode to NFC, whitespace to single spaces, and close the holes of removed templates."""
-    text = unicodedata.normalize("NFC", text).translate(INVISIBLE)
-    text = re.sub(r"\(\s*[,;]?\s*\)", " ", text)
-    text = re.sub(r"\(\s*[,;]?\s*", "(", text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text).translate(INVISIBLE)
+    if "(" in text:
+        text = HOLLOW.sub("(", EMPTY.sub(" ", text))
     text = " ".join(text.split())
-    return re.sub(r" ([,.;:)])(?=[\s)]|$)", r"\1", text)
+    return DRIFTED.sub(r"\1", text)
 
 
 def strip_markup(text: str) -> str:
     """Remove references, tags and emphasis marks of wiki markup, and resolve HTML entities."""
-    text = re.sub(r"<ref[^>]*/>|<ref[^>]*>.*?</ref>", " ", html.unescape(text), flags=re.DOTALL)
-    text = re.sub(r"</?[a-z][^>]*>", " ", text)
-    return re.sub(r"'{2,}", "", text)
+    text = REFERENCE.sub(" ", html.unescape(text))
+    return EMPHASIS.sub("", TAG.sub(" ", text))
 
 
 def unique(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Keep the first of the rows whose texts differ only in case, spaces and punctuation; drop stubs."""
-    seen: set[bytes] = set()
+    seen: set[str] = set()
     kept = []
     for row in rows:
-        letters = re.sub(r"\W+", "", row["text"].lower())
-        digest = hashlib.sha256(letters.encode()).digest()
-        if len(row["text"]) >= SHORTEST and digest not in seen:
-            seen.add(digest)
+        letters = NOT_LETTERS.sub("", row["text"].lower())
+        if len(row["text"]) >= SHORTEST and letters not in seen:
+            seen.add(letters)
             kept.append(row)
     return kept
 

@@ -18,6 +18,7 @@ from companion._validation import (
     requires,
 )
 from companion.attention import KVCache, causal_mask, combine_masks, padding_mask
+from companion.attention.masks import require_attention_mask
 from companion.transformer import PreNormBlock
 
 
@@ -78,28 +79,36 @@ def _check_forward(model: "GPT", input_ids: Any, caches: Any = None, *, attentio
         raise TypeError(f"input_ids must be a tensor of torch.int64 or int32 (batch pos), got {describe(input_ids)}")
     require_axes("input_ids", input_ids, "batch pos")
     batch, n_new = input_ids.shape
-    n_read = _cached_length(model, caches)
+    n_read = 0 if caches is None else _check_caches(model, caches, batch)
     if n_read + n_new > model.config.max_len:
         raise ValueError(
             f"input_ids has {n_new} positions after {n_read} cached ones, more than "
             f"max_len={model.config.max_len}; shorten the text"
         )
-    if attention_mask is not None and tuple(attention_mask.shape) != (batch, n_read + n_new):
-        raise ValueError(
-            f"attention_mask must have shape ({batch}, {n_read + n_new}), the cached positions and the new ones, "
-            f"got {describe(attention_mask)}"
-        )
+    if attention_mask is not None:
+        require_attention_mask(attention_mask)
+        if tuple(attention_mask.shape) != (batch, n_read + n_new):
+            raise ValueError(
+                f"attention_mask must have shape ({batch}, {n_read + n_new}), the cached positions and the new ones, "
+                f"got {describe(attention_mask)}"
+            )
 
 
-def _cached_length(model: "GPT", caches: Any) -> int:
-    if caches is None:
-        return 0
+def _check_caches(model: "GPT", caches: Any, batch: int) -> int:
+    """Return how many positions the caches hold."""
+    if not isinstance(caches, list) or not all(isinstance(cache, KVCache) for cache in caches):
+        raise TypeError(f"caches must be the list that new_caches returns, got {describe(caches)}")
     if len(caches) != len(model.blocks):
-        raise ValueError(f"caches must be one KVCache a block, {len(model.blocks)} of them, got {len(caches)}")
-    lengths = {cache.length for cache in caches}
-    if len(lengths) > 1:
-        raise ValueError(f"caches must all hold the same positions, got lengths {[cache.length for cache in caches]}")
-    return lengths.pop()
+        raise ValueError(f"caches must be one for each of the {len(model.blocks)} blocks, got {len(caches)}")
+    lengths = [cache.length for cache in caches]
+    if len(set(lengths)) > 1:
+        raise ValueError(f"caches must all hold the same positions, got lengths {lengths}")
+    if caches[0].keys.shape[0] != batch:
+        raise ValueError(
+            f"caches are for a batch of {caches[0].keys.shape[0]}, but input_ids has a batch of {batch}; "
+            f"make new ones with new_caches({batch})"
+        )
+    return lengths[0]
 
 
 class GPT(nn.Module):
@@ -131,7 +140,6 @@ class GPT(nn.Module):
         d_ff = config.d_ff or 4 * config.d_model
         self.token_embedding = nn.Embedding(config.vocab_size, config.d_model)
         self.position_embedding = nn.Embedding(config.max_len, config.d_model)
-        self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(
             PreNormBlock(config.d_model, config.n_heads, d_ff, dropout=config.dropout, bias=config.bias)
             for _ in range(config.n_layers)
@@ -183,7 +191,7 @@ class GPT(nn.Module):
             If a shape does not fit, the text is longer than max_len, a token is unknown, or the caches disagree.
         """
         n_read = caches[0].length if caches else 0
-        x = self.dropout(self._embed(input_ids, n_read, attention_mask))
+        x = F.dropout(self._embed(input_ids, n_read, attention_mask), self.config.dropout, self.training)
         mask = None
         if attention_mask is not None:
             n_new = input_ids.shape[1]

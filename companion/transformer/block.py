@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -45,7 +46,7 @@ class PreNormBlock(nn.Module):
         self.attention = MultiHeadAttention(d_model, n_heads, bias=bias, dropout=dropout)
         self.feed_forward_norm = nn.LayerNorm(d_model, bias=bias)
         self.feed_forward = FeedForward(d_model, d_ff, bias=bias)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
 
     def forward(
         self,
@@ -57,5 +58,5 @@ class PreNormBlock(nn.Module):
     ) -> Float[Tensor, "batch pos d_model"]:
         """Return the features of each position after this block; arguments as in ``MultiHeadAttention.forward``."""
         attended = self.attention(self.attention_norm(x), mask=mask, is_causal=is_causal, cache=cache)
-        x = x + self.dropout(attended)
-        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        x = x + F.dropout(attended, self.dropout, self.training)
+        return x + F.dropout(self.feed_forward(self.feed_forward_norm(x)), self.dropout, self.training)

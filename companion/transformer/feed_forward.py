@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from companion._validation import require_count, require_features, requires
+from companion._validation import require_all_finite, require_count, require_features, requires
 
 
 def _check_module(module: Any, d_model: Any, d_ff: Any, *, bias: Any = True) -> None:
@@ -16,6 +16,7 @@ def _check_module(module: Any, d_model: Any, d_ff: Any, *, bias: Any = True) -> 
 
 def _check_forward(module: "FeedForward", x: Any) -> None:
     require_features("x", x, "*batch d_model", module.up.weight)
+    require_all_finite("x", x)
 
 
 class FeedForward(nn.Module):
@@ -52,6 +53,6 @@ class FeedForward(nn.Module):
         Raises
         ------
         TypeError, ValueError
-            If ``x`` is not a floating point tensor with d_model features.
+            If ``x`` is not a floating point tensor with d_model features, or (on the CPU) not finite.
         """
         return self.down(F.gelu(self.up(x), approximate="tanh"))

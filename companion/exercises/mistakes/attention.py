@@ -77,9 +77,9 @@ def _masked_by_sum(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | Non
     return F.softmax(scores if mask is None else scores + added * ~mask, -1) @ value
 
 
-def _own_position_only(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
+def _own_position_only(query: Tensor, key: Tensor, value: Tensor, *, summed: int) -> Tensor:
     """Compute one score a token, its query with its own key, and weigh its own value: the sum over keys is missing."""
-    scores = (query * key).sum(-1, keepdim=True) * query.shape[-1] ** -0.5
+    scores = (query * key).sum(-1, keepdim=True) * summed**-0.5
     return F.softmax(scores, -2) * value
 
 
@@ -98,14 +98,14 @@ SCALED_DOT_PRODUCT_ATTENTION = (
     ),
     *(
         WrongWay(
-            f"hidden positions leak when the scores are large; {hidden:g} is not low enough",
+            "hidden positions leak when the scores are large; what you put in their place is not low enough",
             lambda *args, hidden=hidden, **mask: attend(*args, **mask, hidden=hidden),
         )
         for hidden in (-10.0, -100.0, -1000.0)
     ),
     *(
         WrongWay(
-            f"hidden positions leak when the scores are large; adding {added:g} is not enough",
+            "hidden positions leak when the scores are large; what you add to them is not low enough",
             lambda *args, added=added, **mask: _masked_by_sum(*args, **mask, added=added),
         )
         for added in (-10.0, -100.0, -1000.0)
@@ -141,10 +141,15 @@ SCALED_DOT_PRODUCT_ATTENTION = (
         "there is no softmax: the scores themselves weigh the values",
         lambda query, key, value, mask=None: query @ key.mT * query.shape[-1] ** -0.5 @ value,
     ),
-    WrongWay(
-        "each query met only the key at its own position; it must be compared with every key, and the weighted values "
-        "added",
-        _own_position_only,
+    *(
+        WrongWay(
+            "each query met only the key at its own position; it must be compared with every key, and the weighted "
+            "values added",
+            lambda query, key, value, mask=None, axis=axis: _own_position_only(
+                query, key, value, summed=query.shape[axis]
+            ),
+        )
+        for axis in (-1, -2)  # scaled by the root of d_k, or of the number of tokens
     ),
     WrongWay(
         "the weights multiply the keys where they should multiply the values",
@@ -177,10 +182,6 @@ CAUSAL_MASK = (
         "the mask is aligned at the top left, as if the first query were the first position; the queries are the last "
         "ones",
         lambda n_query, n_key: torch.ones(n_query, n_key, dtype=torch.bool).tril(),
-    ),
-    WrongWay(
-        "the mask is inverted, and aligned at the top left; the queries are the last positions",
-        lambda n_query, n_key: torch.ones(n_query, n_key, dtype=torch.bool).triu(1),
     ),
     WrongWay(
         "a token cannot see itself; the diagonal is off by one",
@@ -285,8 +286,8 @@ def _multi_head(
     return merge(attend(query, key, value, mask)) @ w_output
 
 
-def _scaled_by_d_model(query: Tensor, *args: Tensor) -> Tensor:
-    return attend(query, *args, scale=(query.shape[1] * query.shape[-1]) ** -0.5)
+def _scaled_by_d_model(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    return attend(query, key, value, mask, scale=(query.shape[1] * query.shape[-1]) ** -0.5)
 
 
 def _as_one_text(x: Tensor, *args: Any, **mask: Any) -> Tensor:

@@ -195,6 +195,12 @@ def _(query, key, value, mask=None):
     return torch.softmax(scores, -1)[..., None] * value
 
 
+@wrong("scaled_dot_product_attention", "article 001's worked example", "only the key at its own position")
+def _(query, key, value, mask=None):
+    scores = (query * key).sum(-1) / math.sqrt(query.shape[-2])
+    return torch.softmax(scores, -1)[..., None] * value
+
+
 @wrong("scaled_dot_product_attention", "weighs the keys", "the weights multiply the keys")
 def _(query, key, value, mask=None):
     return right_attention(query, key, key, mask)

@@ -1,28 +1,23 @@
-"""``companion doctor``: what this machine has, what it lacks, and what to do about it, one line each."""
+"""What this machine has, what it lacks, and what to do about it: one function a line of ``companion doctor``."""
 
 from __future__ import annotations
 
-import json
 import platform
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from rich.console import Console
-from rich.markup import escape
 
 DISTRIBUTION = "plm-companion"
 FREE_GB = 2.0  # fetched data, the built site and a lab's gradings, with room to spare
 INDEX_SECONDS = 20
-STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
+KERNEL_SWITCHES = Path("/proc/sys")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 # A user namespace is what the sandbox is made of. The kernel is asked in another process, so that ours stays as it is.
 ASK_NAMESPACE = """
@@ -67,7 +62,7 @@ def check_python() -> Check:
 
 def check_companion() -> Check:
     """Report the installed version and its place."""
-    found = f"{metadata.version(DISTRIBUTION)} ({Path(__file__).parent})"
+    found = f"{metadata.version(DISTRIBUTION)} ({Path(__file__).parents[1]})"
     return Check("companion", "ok", found)
 
 
@@ -165,7 +160,7 @@ def _namespace_remedy() -> str:
         "user/max_user_namespaces": ("0", "15000"),
     }
     for path, (forbids, allows) in switches.items():
-        file = Path("/proc/sys") / path
+        file = KERNEL_SWITCHES / path
         if file.exists() and file.read_text().strip() == forbids:
             return f"only needed to grade: sudo sysctl {path.replace('/', '.')}={allows}"
     return "only needed to grade: in a container, let its seccomp profile allow unshare, or grade outside it"
@@ -175,10 +170,8 @@ def check_sandbox() -> Check:
     """Run a command in the sandbox that grading uses."""
     from companion.grading.sandbox import available
 
-    works, reason = available()
-    if works:
-        return Check("sandbox", "ok", reason or "a command ran in it")
-    return Check("sandbox", "warning", reason, f'only needed to grade: pip install "{DISTRIBUTION}[grading]" on Linux')
+    works, reason = available()  # without a sandbox, the reason says what to do
+    return Check("sandbox", "ok", reason) if works else Check("sandbox", "warning", reason, "only needed to grade")
 
 
 def check_disk() -> Check:
@@ -232,26 +225,3 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     check_disk,
     check_browser,
 )
-
-
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-) -> None:
-    """Check this machine: one line each, and what to do about each line that is not well."""
-    console = Console(soft_wrap=True, highlight=False)
-    report = []
-    for run in CHECKS:
-        report.append(run())
-        if not as_json:
-            _print_line(report[-1], console)
-    is_fine = all(check.status != "failed" for check in report)
-    if as_json:
-        typer.echo(json.dumps({"ok": is_fine, "checks": [asdict(check) for check in report]}, indent=1))
-    if not is_fine:
-        raise typer.Exit(1)
-
-
-def _print_line(check: Check, console: Console) -> None:
-    console.print(f"[{STYLES[check.status]}]{check.status:8}[/] {check.name:16} {escape(check.found)}")
-    if check.remedy:
-        console.print(f"{'':8} {'':16} -> {escape(check.remedy)}", style="dim")

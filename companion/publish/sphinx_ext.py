@@ -1,0 +1,84 @@
+"""Sphinx: labs without answers, alternative texts required, addresses from one place, charts without a kernel."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.errors import ConfigError
+from sphinx.util import logging
+
+from companion import __version__
+from companion.publish.lab_pages import page_text
+from companion.publish.project import BRANCH, project_urls
+from companion.publish.vendor import VEGA_SCRIPT
+
+CHART = "vegaEmbed"
+
+logger = logging.getLogger(__name__)
+
+
+def hide_answers(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Replace a lab's source by the version that students may see, before it is parsed or indexed."""
+    source[0] = page_text(source[0], docname)
+
+
+def require_alt_text(app: Sphinx, doctree: nodes.document) -> None:
+    """Warn of each picture and chart that has no words for who cannot see it."""
+    for image in doctree.findall(nodes.image):
+        alt = image.get("alt", "").strip()
+        if not alt or alt == image["uri"]:
+            logger.warning(
+                "image %s has no alt text; in a code cell set `mystnb: {image: {alt: ...}}`, else the `alt` option",
+                image["uri"],
+                location=image,
+                type="companion",
+                subtype="alt",
+            )
+    for raw in doctree.findall(nodes.raw):
+        if CHART in raw.astext() and "aria-label=" not in raw.astext():
+            logger.warning("a chart has no aria-label; show it with companion.viz.show(chart, alt)", location=raw)
+
+
+def load_chart_script(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document) -> None:
+    """Load Vega, about a megabyte, on the pages that draw charts and on no other."""
+    if doctree is not None and any(CHART in raw.astext() for raw in doctree.findall(nodes.raw)):
+        app.add_js_file(VEGA_SCRIPT, loading_method="defer")
+
+
+def check_addresses(app: Sphinx, config: Config) -> None:
+    """Compare the addresses in the site's configuration with pyproject.toml's, and offer these to the templates.
+
+    Raises
+    ------
+    ConfigError
+        When they differ.
+    """
+    urls, theme = project_urls(), config.html_theme_options
+    found = {
+        "repository_url": (theme.get("repository_url"), urls["Repository"]),
+        "repository_branch": (theme.get("repository_branch"), BRANCH),
+        "html_baseurl": (config.html_baseurl, urls["Homepage"]),
+        "ogp_site_url": (getattr(config, "ogp_site_url", None), urls["Homepage"]),
+    }
+    wrong = [
+        f"{name} is {value!r}, expected {expected!r}"
+        for name, (value, expected) in found.items()
+        if value and value.rstrip("/") != expected
+    ]
+    if wrong:
+        raise ConfigError(f"_config.yml and [project.urls] of pyproject.toml disagree: {'; '.join(wrong)}.")
+    config.html_context["project_urls"] = urls
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the extension."""
+    os.environ["BOOK_BUILD"] = "1"  # inherited by the kernels that execute pages
+    app.connect("config-inited", check_addresses)
+    app.connect("source-read", hide_answers)
+    app.connect("doctree-read", require_alt_text)
+    app.connect("html-page-context", load_chart_script)
+    return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}

