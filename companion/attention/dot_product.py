@@ -17,7 +17,7 @@ from companion._validation import (
     require_probability,
     requires,
 )
-from companion.attention.masks import causal_mask, require_mask
+from companion.attention.masks import causal_mask, require_fitting_mask
 
 
 def _check_query_key(query: Any, key: Any, mask: Any, scale: Any) -> None:
@@ -28,7 +28,7 @@ def _check_query_key(query: Any, key: Any, mask: Any, scale: Any) -> None:
         raise ValueError(f"key must have query's d_head {query.shape[-1]}, got {describe(key)}")
     require_divisible("query's number of heads", query.shape[-3], "key's number of heads", key.shape[-3])
     if mask is not None:
-        require_mask("mask", mask, (*query.shape[:-1], key.shape[-2]))
+        require_fitting_mask(mask, (*query.shape[:-1], key.shape[-2]), query.device)
     if scale is not None:
         require_finite("scale", scale)
     # The kernel itself cannot be relied on to pass a NaN on: some of torch's make zeros of a query of NaN.

@@ -98,15 +98,20 @@ def combine_masks(*masks: Bool[Tensor, "..."] | None) -> Bool[Tensor, "..."] | N
     return functools.reduce(torch.logical_and, constraints) if constraints else None
 
 
-def require_mask(name: str, mask: Any, shape: tuple[int, ...] | None = None) -> None:
-    """Raise unless ``mask`` is a boolean tensor, one that broadcasts to ``shape`` (..., head, query, key) if given."""
+def require_mask(name: str, mask: Any) -> None:
+    """Raise unless ``mask`` is a boolean tensor."""
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
         raise TypeError(
             f"{name} must be a boolean tensor, True where a key may be attended to, got {describe(mask)}; "
             "a 1/0 attention_mask becomes one with padding_mask"
         )
-    if shape is None:
-        return
+
+
+def require_fitting_mask(mask: Any, shape: tuple[int, ...], device: torch.device) -> None:
+    """Raise unless ``mask`` is boolean, broadcasts to ``shape`` (..., head, query, key), and is on the device."""
+    require_mask("mask", mask)
     trailing = zip(reversed(mask.shape), reversed(shape), strict=False)
     if mask.dim() > len(shape) or any(size not in (1, wanted) for size, wanted in trailing):
-        raise ValueError(f"{name} must broadcast to (..., head, query, key) = {shape}, got {describe(mask)}")
+        raise ValueError(f"mask must broadcast to (..., head, query, key) = {shape}, got {describe(mask)}")
+    if mask.device != device:
+        raise ValueError(f"mask must be on the queries' device {device}, got one on {mask.device}")

@@ -17,7 +17,7 @@ from companion._validation import (
 )
 from companion.attention.cache import KVCache
 from companion.attention.dot_product import attend, attention_weights
-from companion.attention.masks import require_mask
+from companion.attention.masks import require_fitting_mask
 
 
 def _check_split(x: Any, n_heads: Any) -> None:
@@ -97,7 +97,7 @@ def _check_forward(
             raise ValueError("cache keeps the keys of x, so it cannot be used together with context; give one of them")
         n_key += cache.length
     if mask is not None:
-        require_mask("mask", mask, (x.shape[0], module.n_heads, x.shape[1], n_key))
+        require_fitting_mask(mask, (x.shape[0], module.n_heads, x.shape[1], n_key), x.device)
 
 
 class MultiHeadAttention(nn.Module):

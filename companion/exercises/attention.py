@@ -286,7 +286,6 @@ class CacheStep(Exercise):
     wrong_ways = mistakes.CACHE_STEP
     error_hints = (
         ErrorHint("Sizes of tensors must match except in dimension", "the cache grows along the axis of positions"),
-        ErrorHint("zero-size tensor", "the cache is empty before the first token"),
     )
 
     def cases(self, generator: torch.Generator) -> Iterator[Case]:

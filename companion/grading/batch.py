@@ -37,7 +37,7 @@ class Options:
     seed_file: Path
     out: Path = Path("results")
     jobs: int = 1
-    timeout: float = 10
+    timeout: float = 10.0
     released: Path | None = None
     grader_module: str = "companion.grading.grader"
 

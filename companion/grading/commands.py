@@ -22,7 +22,7 @@ def grade(
     jobs: Annotated[int | None, typer.Option(min=1, help="Submissions graded at once (default: one a core).")] = None,
     timeout: Annotated[
         float, typer.Option(min=0.5, max=600, help="CPU seconds that one cell or one call of an answer may take.")
-    ] = 10,
+    ] = 10.0,
     released: Annotated[
         Path | None, typer.Option(help="The released notebook (default: labs/LAB.ipynb, here or in the checkout).")
     ] = None,

@@ -34,8 +34,7 @@ def grade_submission(path: Path, lab: Lab, secret: Secret, timeout: float) -> di
     try:
         cells = lab.students_cells(code_cells(read_bytes(path)))
     except UnreadableError as error:
-        reason = str(error)
-        return _verdict(lab, "unreadable", {each.name: (0, reason) for each in lab.checked}, [], reason)
+        return unread_verdict(lab, str(error))
     student = Student(cells, lab.prelude, timeout)
     try:
         judged = {each.name: _judge(each, student, secret.seed(lab.slug, each.name)) for each in lab.checked}
@@ -43,6 +42,11 @@ def grade_submission(path: Path, lab: Lab, secret: Secret, timeout: float) -> di
         student.close()
     notes = [f"cell {number}: {problem}" for number, problem in sorted(student.problems.items())]
     return _verdict(lab, "graded", judged, notes, None)
+
+
+def unread_verdict(lab: Lab, reason: str) -> dict[str, Any]:
+    """Give nothing for a submission that is no notebook, and say why."""
+    return _verdict(lab, "unreadable", {each.name: (0, reason) for each in lab.checked}, [], reason)
 
 
 def failed_verdict(lab: Lab, reason: str) -> dict[str, Any]:

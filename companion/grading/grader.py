@@ -90,7 +90,7 @@ class Grader:
             line = ""
         if not line:
             self.close()
-            raise CrashError(f"the grading process ended (code {process.returncode}); see {self.log.name}")
+            raise CrashError(f"the grading process {_ending(process.returncode)}; see grader.log")
         return json.loads(line)
 
     def stop(self) -> None:
@@ -127,6 +127,10 @@ class Grader:
         assert self._process.stdin is not None
         self._process.stdin.write(self.task.to_line() + "\n")
         return self._process
+
+
+def _ending(code: int) -> str:
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
 
 
 def serve() -> None:

@@ -131,7 +131,7 @@ def table_of(lab: Lab, results: dict[str, dict[str, Any]], marks: Marks) -> Tabl
     return table
 
 
-def scores_of(student: str, result: dict[str, Any], marks: Marks) -> dict[str, float | None]:
+def scores_of(student: str, result: dict[str, Any], marks: Marks) -> dict[str, int | float | None]:
     """Return the score of each exercise, with the marks given by hand; None where there is none yet."""
     return {
         each["name"]: marks.get((guarded(student), each["name"]), (None, ""))[0] if each["manual"] else each["score"]
@@ -169,10 +169,10 @@ def _points(text: str) -> float:
     try:
         return float(text.replace(",", "."))
     except ValueError:
-        return -1
+        return -1.0
 
 
-def _number(value: float | None) -> str:
+def _number(value: int | float | None) -> str:
     return "" if value is None else f"{value:g}"
 
 

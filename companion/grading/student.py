@@ -11,7 +11,7 @@ from companion.grading.process import WALL_PER_CPU, Process, WorkerGoneError
 from companion.grading.sandbox import Limits
 from companion.grading.text import clean
 
-START_SECONDS = 60
+START_SECONDS = 60.0
 MAX_RESTARTS = 8
 # How many times the allowance of one call a whole submission may use.
 CALLS_PER_SUBMISSION = 18
@@ -45,7 +45,7 @@ class Student:
     restarts: int = -1
     _left_out: set[int] = field(default_factory=set)
     _process: Process | None = None
-    _cpu_spent: float = 0
+    _cpu_spent: float = 0.0
     _began: float = field(default_factory=time.monotonic)
 
     def function(self, name: str) -> Callable[[tuple, dict], Outcome]:

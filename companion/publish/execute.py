@@ -86,7 +86,7 @@ def run_cells(notebook: NotebookNode, folder: Path, name: str, progress: Progres
         environment["BOOK_BUILD"] = "1"
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        client.execute(env=environment)
+        client.execute(env=environment, cleanup_kc=True)  # the kernel must not outlive its notebook
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         raise ExecutionFailedError(describe_failure(name, running, error)) from error
     # Live widgets mean nothing without their kernel. (nbclient's own switch for this breaks ipywidgets.interact.)

@@ -43,7 +43,9 @@ def require_alt_text(app: Sphinx, doctree: nodes.document) -> None:
             logger.warning("a chart has no aria-label; show it with companion.viz.show(chart, alt)", location=raw)
 
 
-def load_chart_script(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document) -> None:
+def load_chart_script(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
     """Load Vega, about a megabyte, on the pages that draw charts and on no other."""
     if doctree is not None and any(CHART in raw.astext() for raw in doctree.findall(nodes.raw)):
         app.add_js_file(VEGA_SCRIPT, loading_method="defer")

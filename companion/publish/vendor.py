@@ -25,7 +25,8 @@ def vendor_scripts(root: Path) -> bool:
     folder = root / VENDOR
     versions = _versions()
     stamp = root / STAMP
-    if folder.exists() and stamp.exists() and stamp.read_text() == versions:
+    complete = (folder / VEGA_SCRIPT).exists() and all((folder / "mathjax" / part).exists() for part in MATHJAX_PARTS)
+    if complete and stamp.exists() and stamp.read_text() == versions:
         return False
     shutil.rmtree(folder, ignore_errors=True)
     _copy_mathjax(folder / "mathjax")

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from companion._validation import require_count, require_probability, requires
+from companion._validation import require_count, require_features, require_probability, requires
 from companion.attention import KVCache, MultiHeadAttention
 from companion.transformer.feed_forward import FeedForward
 
@@ -14,6 +14,10 @@ from companion.transformer.feed_forward import FeedForward
 def _check_module(module: Any, d_model: Any, n_heads: Any, d_ff: Any, *, dropout: Any = 0.0, bias: Any = True) -> None:
     require_count("d_model", d_model)
     require_probability("dropout", dropout)
+
+
+def _check_forward(block: "PreNormBlock", x: Any, mask: Any = None, **options: Any) -> None:
+    require_features("x", x, "batch pos d_model", block.attention.query.weight)
 
 
 class PreNormBlock(nn.Module):
@@ -48,6 +52,7 @@ class PreNormBlock(nn.Module):
         self.feed_forward = FeedForward(d_model, d_ff, bias=bias)
         self.dropout = dropout
 
+    @requires(_check_forward)
     def forward(
         self,
         x: Float[Tensor, "batch pos d_model"],

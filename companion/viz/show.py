@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from companion.viz._checks import require_text
-from companion.viz.style import _in_notebook
 
 # The page loads its own copy of vega-embed, perhaps after this script has run: so the script waits for it. The chart
 # is an image to a screen reader; its controls must not be, so they are placed outside the element with role="img".
@@ -106,3 +105,12 @@ def explore(draw: Callable[..., Any], **controls: Any) -> None:
     import ipywidgets
 
     ipywidgets.interact(draw, **controls)
+
+
+def _in_notebook() -> bool:
+    """Tell whether a Jupyter kernel runs this code."""
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        return False
+    return getattr(get_ipython(), "kernel", None) is not None

@@ -27,7 +27,7 @@ def start_fetch(source):
     return subprocess.Popen([sys.executable, "-c", FETCH_TINY, repr(fields)], stderr=subprocess.PIPE, text=True)
 
 
-def wait_for(condition, seconds=30):
+def wait_for(condition, seconds=120):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the awaited condition never came"
@@ -122,7 +122,7 @@ def test_concurrent_fetches_download_once_and_all_succeed(publish, index):
     source = publish(content=os.urandom(300_000))
     index.pause = 0.5
     processes = [start_fetch(source) for _ in range(4)]
-    errors = [process.communicate(timeout=60)[1] for process in processes]
+    errors = [process.communicate(timeout=240)[1] for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, errors
     assert index.downloads == 1
     assert is_fetched(source)

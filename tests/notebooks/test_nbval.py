@@ -93,10 +93,8 @@ def test_an_unknown_device_is_refused(generated):
 
 
 def test_the_page_survives_being_read_and_written():
-    runs = [
-        Run("book/a.ipynb", "cpu", "A processor, 2 cores", 12.3, "2026-01-31"),
-        Run("b", "cuda", "G", 4.0, "2026-02-01"),
-    ]
+    first = Run("b", "cuda", "G", 4.0, "2026-02-01")
+    runs = [first, Run("book/a.ipynb", "cpu", "A processor, 2 cores", 12.3, "2026-01-31")]
     assert read_runs(render_page(runs)) == runs
     page = render_page(runs)
     assert "- CPU: run, last on 2026-01-31. Not yet: `b`." in page

@@ -1,4 +1,4 @@
-"""The setup line does what it says where the companion is there, where it is not, and where nothing can be installed."""
+"""The setup line works where the companion is, where it is not, and says what to do where it cannot be had."""
 
 import ast
 import os
@@ -82,5 +82,5 @@ def test_addresses_come_from_the_project_s_urls():
 
 @pytest.mark.parametrize("path", ["/labs/a.ipynb", "../a.ipynb", "labs/a.md", ""])
 def test_only_a_notebook_of_the_repository_opens_in_colab(path):
-    with pytest.raises(ValueError, match="path: expected an .ipynb"):
+    with pytest.raises(ValueError, match=r"path: expected an \.ipynb"):
         colab_url(path)

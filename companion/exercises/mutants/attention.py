@@ -56,6 +56,11 @@ def _(x, dim):
     return torch.softmax(x, 0)
 
 
+@wrong("softmax", "always the second axis", "along the second axis, whatever `dim` says")
+def _(x, dim):
+    return torch.softmax(x, 1)
+
+
 @wrong("softmax", "sum over everything", "the sum of the whole tensor")
 def _(x, dim):
     e = torch.exp(x - x.max())
@@ -166,6 +171,11 @@ def _(query, key, value, mask=None):
     return _finish(query @ key.transpose(-2, -1) / math.sqrt(key.shape[-2]), value, mask)
 
 
+@wrong("scaled_dot_product_attention", "scale by the size of the values", "scaled by the size of the values")
+def _(query, key, value, mask=None):
+    return _finish(query @ key.transpose(-2, -1) / math.sqrt(value.shape[-1]), value, mask)
+
+
 @wrong("scaled_dot_product_attention", "scale of one model hard-coded")
 def _(query, key, value, mask=None):
     return _finish(query @ key.transpose(-2, -1) / math.sqrt(64), value, mask)
@@ -214,6 +224,11 @@ def _(query, key, value, mask=None):
 @wrong("scaled_dot_product_attention", "mask inverted", "the mask is inverted")
 def _(query, key, value, mask=None):
     return right_attention(query, key, value, None if mask is None else ~mask)
+
+
+@wrong("scaled_dot_product_attention", "mask transposed", "the scores have shape (..., query, key)")
+def _(query, key, value, mask=None):
+    return right_attention(query, key, value, None if mask is None else mask.transpose(-2, -1))
 
 
 @wrong("scaled_dot_product_attention", "mask ignored", "the mask is not used")
@@ -592,6 +607,13 @@ def _(x, w_query, w_key, w_value, w_output, n_heads, mask=None):
     return _merge(right_attention(q, k, v, None if mask is None else ~mask)) @ w_output
 
 
+@wrong("multi_head_attention", "mask after softmax", "the mask comes after the softmax")
+def _(x, w_query, w_key, w_value, w_output, n_heads, mask=None):
+    q, k, v = (_split(x @ w, n_heads) for w in (w_query, w_key, w_value))
+    weights = torch.softmax(q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1]), -1)
+    return _merge((weights if mask is None else weights * mask) @ v) @ w_output
+
+
 @wrong("multi_head_attention", "changes its input", "changed its argument `x` in place")
 def _(x, w_query, w_key, w_value, w_output, n_heads, mask=None):
     q, k, v = (_split(x @ w, n_heads) for w in (w_query, w_key, w_value))
@@ -610,10 +632,10 @@ def _(x, w_query, w_key, w_value, w_output, n_heads, mask=None):
     return _merge(right_attention(q, k, v, mask)) @ w_output
 
 
-@wrong("multi_head_attention", "mean of the heads")
+@wrong("multi_head_attention", "mean of the heads", "two shapes do not fit")
 def _(x, w_query, w_key, w_value, w_output, n_heads, mask=None):
     q, k, v = (_split(x @ w, n_heads) for w in (w_query, w_key, w_value))
-    return right_attention(q, k, v, mask).mean(1).repeat(1, 1, n_heads) @ w_output
+    return right_attention(q, k, v, mask).mean(1) @ w_output
 
 
 # --- cache_step ---
@@ -692,6 +714,12 @@ def _(query, key, value, cached_keys, cached_values):
 def _(query, key, value, cached_keys, cached_values):
     keys, values = torch.cat([cached_keys, key], -2), torch.cat([cached_values, value], -2)
     return torch.softmax(query @ keys.transpose(-2, -1), -1) @ values, keys, values
+
+
+@wrong("cache_step", "scale by d_k", "you divided by d_k")
+def _(query, key, value, cached_keys, cached_values):
+    keys, values = torch.cat([cached_keys, key], -2), torch.cat([cached_values, value], -2)
+    return torch.softmax(query @ keys.transpose(-2, -1) / key.shape[-1], -1) @ values, keys, values
 
 
 @wrong("cache_step", "softmax over the query", "softmax runs over the one query")

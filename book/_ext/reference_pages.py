@@ -1,0 +1,133 @@
+"""Sphinx: the reference pages, written from what the code knows.
+
+``{data-sources}`` lists `companion.data.sources` and ``{benchmark-table}`` what the last run of the benchmarks wrote, so that
+neither page can say something the code does not. Signatures show annotations as their author wrote them (``ArrayLike``, and not
+the union of a dozen types that it stands for). ``_sources/`` is removed: the theme copies executed notebooks there for a
+download button that this site does not have, and those of the labs hold the solutions.
+"""
+
+import ast
+import inspect
+import json
+import shutil
+import textwrap
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+ROOT = Path(__file__).resolve().parents[2]
+# A run on this machine comes first; the recorded one is what a fresh clone shows.
+BENCHMARK_FILES = ("_build/bench.json", "book/benchmarks.json")
+
+
+class MarkdownDirective(SphinxDirective):
+    """A directive whose body is Markdown written by Python."""
+
+    def markdown(self) -> str:
+        """Return what stands on the page."""
+        raise NotImplementedError
+
+    def run(self) -> list[nodes.Node]:
+        """Parse the Markdown as if it stood in the page."""
+        parent = nodes.Element()
+        self.state.nested_parse(StringList(self.markdown().splitlines(), source=self.env.docname), 0, parent)
+        return parent.children
+
+
+class DataSources(MarkdownDirective):
+    """The registered texts and models: a table to compare them, then one card each."""
+
+    def markdown(self) -> str:
+        """Write the table and one card a source."""
+        from companion.data import card_table
+
+        cards = card_table()
+        rows = [(f"`{c['name']}`", c["kind"], c["licence"], c["download"], c.get("rows", "")) for c in cards]
+        return "\n\n".join([table(("Name", "Kind", "Licence", "Download", "Rows"), rows), *map(_source_card, cards)])
+
+
+# What the card shows as code, and what stands in the table or in the card's head already.
+_AS_CODE = {"package", "file", "sha256", "hub"}
+_SAID = {"name", "kind", "holds", "rows", "download"}
+
+
+def _source_card(card: dict[str, str]) -> str:
+    details = (
+        f"- **{label}**: {f'`{text}`' if label in _AS_CODE else text}" for label, text in card.items() if label not in _SAID
+    )
+    return f":::{{card}} {card['name']}\n:class-card: source-card\n\n{card['holds']}\n\n" + "\n".join(details) + "\n:::"
+
+
+class BenchmarkTable(MarkdownDirective):
+    """The ratios of the last benchmark run."""
+
+    def markdown(self) -> str:
+        """Write the table, or say that nothing has been measured yet."""
+        recorded = next((path for name in BENCHMARK_FILES if (path := ROOT / name).exists()), None)
+        if recorded is None:
+            return "Nothing has been measured yet: run `make bench`."
+        self.env.note_dependency(str(recorded))
+        rows = [_benchmark_row(name, entry) for name, entry in json.loads(recorded.read_text("utf8")).items()]
+        return table(("Benchmark", "Compared with", "Ratio", "Low to high", "Target"), rows)
+
+
+def _benchmark_row(name: str, entry: dict[str, Any]) -> tuple[str, ...]:
+    spread = f"{entry['low']:.2f} to {entry['high']:.2f}"
+    return f"`{name}`", entry["peer"], f"{entry['ratio']:.2f}", spread, f"{entry['target']:.2f}"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ("---",) * len(header), *rows))
+
+
+def source_signature(app: Sphinx, what: str, name: str, obj: Any, *_: Any) -> tuple[str, str | None] | None:
+    """Return the arguments and the return annotation of the source, or None to let autodoc find its own."""
+    function = inspect.unwrap(obj.__init__ if what == "class" else obj) if callable(obj) else None
+    if not inspect.isfunction(function) or "<" in function.__code__.co_filename:  # written in C, or by @dataclass
+        return None
+    node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    if not isinstance(node, ast.FunctionDef):
+        return None
+    if what in ("class", "method"):
+        node.args.args = node.args.args[1:]  # self
+    returned = ast.unparse(node.returns) if node.returns and what != "class" else None
+    return f"({ast.unparse(node.args)})", returned
+
+
+def resolve_short_name(app: Sphinx, env: Any, node: Any, contnode: nodes.Node) -> nodes.Node | None:
+    """Link a class of ours that another module's annotation names without its module."""
+    if node.get("refdomain") != "py" or "." in node["reftarget"]:
+        return None
+    node["refspecific"] = True
+    domain = env.get_domain("py")
+    return domain.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], node["reftarget"], node, contnode)
+
+
+def without_thebe(app: Sphinx) -> None:
+    """Keep Jupyter Book's live-code extension, unused here, from declaring a foreign script twice on every page."""
+    for event in ("env-before-read-docs", "doctree-resolved"):
+        listeners = app.events.listeners[event]
+        listeners[:] = [listener for listener in listeners if listener.handler.__module__ != "sphinx_thebe"]
+
+
+def remove_sources(app: Sphinx, error: Exception | None) -> None:
+    """Delete what the theme copied beside the pages."""
+    if error is None and app.builder.format == "html":
+        shutil.rmtree(Path(app.outdir) / "_sources", ignore_errors=True)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directives and the hooks."""
+    app.add_directive("data-sources", DataSources)
+    app.add_directive("benchmark-table", BenchmarkTable)
+    app.connect("builder-inited", without_thebe)
+    app.connect("autodoc-process-signature", source_signature)
+    app.connect("missing-reference", resolve_short_name)
+    app.connect("build-finished", remove_sources)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,71 @@
+"""One attention module, forward and backward, against transformers' and torch's."""
+
+import torch
+from torch import nn
+from transformers import GPT2Config
+from transformers.models.gpt2.modeling_gpt2 import GPT2Attention
+
+from companion.attention import MultiHeadAttention
+from tests.attention.compare import assert_agree
+from tests.benchmarks.measure import Benchmark
+from tests.parity.gpt2 import attention_names
+
+SIZES = {"batch 8, length 128": (8, 128, 256, 4), "batch 4, length 512": (4, 512, 384, 6)}
+TOLERANCE = 1e-4  # sums over thousands of float32 numbers, taken in another order
+
+
+def step(module, x):
+    """Return a function that runs forward and backward and returns the output and the gradient of ``x``."""
+    leaf = x.clone().requires_grad_()
+    cotangent = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
+
+    def run():
+        leaf.grad = None
+        output = module(leaf)
+        output.backward(cotangent)
+        return output.detach(), leaf.grad
+
+    return run
+
+
+def against(their_module, our_weights, size):
+    """Make both steps, with the same weights and input, and make sure that they agree."""
+    batch, length, d_model, n_heads = size
+    x = torch.randn(batch, length, d_model, generator=torch.Generator().manual_seed(0))
+    ours = MultiHeadAttention(d_model, n_heads)
+    ours.load_state_dict(our_weights)
+    pair = step(lambda t: ours(t, is_causal=True), x), step(their_module, x)
+    assert_agree(pair[0](), pair[1](), TOLERANCE)
+    return pair
+
+
+def gpt2(size):
+    """Ours against the attention of transformers' GPT-2, on torch's fused kernel too."""
+    _, length, d_model, n_heads = size
+    config = GPT2Config(
+        n_embd=d_model, n_head=n_heads, n_positions=length, attn_pdrop=0.0, resid_pdrop=0.0, attn_implementation="sdpa"
+    )
+    theirs = GPT2Attention(config, layer_idx=0)
+    return against(lambda x: theirs(x)[0], attention_names(theirs.state_dict()), size)
+
+
+def torchs(size):
+    """Ours against nn.MultiheadAttention without its weights, its fastest way."""
+    _, length, d_model, n_heads = size
+    theirs = nn.MultiheadAttention(d_model, n_heads, batch_first=True)
+    thirds = zip(("query", "key", "value"), theirs.in_proj_weight.chunk(3), theirs.in_proj_bias.chunk(3), strict=True)
+    weights = {"output.weight": theirs.out_proj.weight, "output.bias": theirs.out_proj.bias}
+    for name, weight, bias in thirds:
+        weights |= {f"{name}.weight": weight, f"{name}.bias": bias}
+    future = nn.Transformer.generate_square_subsequent_mask(length)
+    return against(lambda x: theirs(x, x, x, attn_mask=future, is_causal=True, need_weights=False)[0], weights, size)
+
+
+BENCHMARKS = [
+    Benchmark(name=f"attention, {label}, against {short}", peer=peer, target=1.0, prepare=lambda m=make, s=size: m(s))
+    for label, size in SIZES.items()
+    for short, peer, make in (
+        ("GPT-2", "transformers GPT2Attention (sdpa)", gpt2),
+        ("torch", "torch nn.MultiheadAttention", torchs),
+    )
+]

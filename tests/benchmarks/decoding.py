@@ -1,0 +1,77 @@
+"""Greedy decoding with a cache, a token at a time, against transformers' GPT-2 with its DynamicCache."""
+
+import torch
+from transformers import DynamicCache
+
+from companion.models import GPTConfig
+from tests.benchmarks.measure import Benchmark
+from tests.parity.gpt2 import pair
+
+PROMPT, NEW = 16, 128
+CONFIG = GPTConfig(vocab_size=4096, max_len=PROMPT + NEW, d_model=256, n_heads=4, n_layers=4)
+
+
+@torch.inference_mode()
+def greedy(next_logits, prompt):
+    """Decode NEW tokens; ``next_logits`` maps new tokens to logits and remembers the earlier ones."""
+    tokens, new = [], prompt
+    for _ in range(NEW):
+        new = next_logits(new)[:, -1].argmax(-1, keepdim=True)
+        tokens.append(new)
+    return torch.cat(tokens, dim=1)
+
+
+def models(batch):
+    """Both models with the same weights, and a prompt."""
+    torch.manual_seed(0)
+    ours, theirs = (model.eval() for model in pair(CONFIG))
+    return ours, theirs, torch.randint(CONFIG.vocab_size, (batch, PROMPT))
+
+
+def run_ours(model, prompt):
+    caches = model.new_caches(len(prompt))
+    return greedy(lambda ids: model(ids, caches), prompt)
+
+
+def run_theirs(model, prompt):
+    cache = DynamicCache(config=model.config)
+    return greedy(lambda ids: model(ids, past_key_values=cache, use_cache=True).logits, prompt)
+
+
+def run_generate(model, prompt):
+    sequences = model.generate(
+        prompt,
+        attention_mask=torch.ones_like(prompt),
+        max_new_tokens=NEW,
+        min_new_tokens=NEW,
+        do_sample=False,
+        pad_token_id=0,
+    )
+    return sequences[:, PROMPT:]
+
+
+def against(run_peer, batch):
+    """Make both decoders, and make sure that they choose the same tokens."""
+    ours, theirs, prompt = models(batch)
+    both = (lambda: run_ours(ours, prompt)), (lambda: run_peer(theirs, prompt))
+    assert torch.equal(both[0](), both[1]()), "the two models do not choose the same tokens"
+    return both
+
+
+BENCHMARKS = [
+    Benchmark(
+        name=f"decoding, batch {batch}, against {short}",
+        peer=peer,
+        target=target,
+        prepare=lambda r=run, b=batch: against(r, b),
+    )
+    for batch, targets in {1: (1.0, 1.0), 8: (1.0, 1.0)}.items()
+    for target, (short, peer, run) in zip(
+        targets,
+        (
+            ("forward", "transformers GPT2LMHeadModel, its forward with DynamicCache", run_theirs),
+            ("generate", "transformers GPT2LMHeadModel.generate", run_generate),
+        ),
+        strict=True,
+    )
+]

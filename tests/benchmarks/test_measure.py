@@ -1,0 +1,85 @@
+"""The benchmark's arithmetic and its file: no test here looks at the clock."""
+
+import json
+
+import pytest
+
+from tests.benchmarks import run
+from tests.benchmarks.measure import Benchmark, Result, interleave, markdown, merge, summarise
+
+BENCHMARK = Benchmark(name="a", peer="theirs", target=2.0, prepare=lambda: (int, int))
+RESULT = Result(peer="theirs", ratio=3.0, low=2.5, high=3.5, target=2.0)
+
+
+def test_ratio_is_how_many_times_as_long_the_peer_takes():
+    result = summarise(BENCHMARK, [(1.0, 3.0), (2.0, 4.0), (1.0, 7.0)])
+    assert (result.ratio, result.target, result.peer) == (3.0, 2.0, "theirs")
+    assert result.low <= result.ratio <= result.high
+    assert (result.low, result.high) == pytest.approx((2.2, 6.2))
+
+
+def test_a_slow_minute_that_hits_both_changes_no_ratio():
+    calm = summarise(BENCHMARK, [(1.0, 3.0), (1.0, 3.0)])
+    assert summarise(BENCHMARK, [(1.0, 3.0), (9.0, 27.0)]) == calm
+
+
+def test_one_round_has_no_spread():
+    result = summarise(BENCHMARK, [(1.0, 2.0)])
+    assert result.low == result.ratio == result.high == 2.0
+
+
+def test_both_run_in_every_round_in_alternating_order():
+    calls, seen = [], []
+    times = interleave(
+        lambda: calls.append("o"), lambda: calls.append("t"), 4, progress=lambda: seen.append(len(calls))
+    )
+    assert len(times) == 4
+    assert len(seen) == 4
+    order = "".join(calls[2:]).replace("oo", "o")
+    runs = [calls[0]] + [b for a, b in zip(calls, calls[1:], strict=False) if a != b]
+    assert set(order) == {"o", "t"}
+    assert runs == list("oto") + list("tot")[1:] + list("ot")[1:] or runs[0] == "o"
+
+
+def test_table_says_which_targets_are_met():
+    short = Result(peer="p", ratio=1.0, low=0.9, high=1.1, target=2.0)
+    *_, first, second = markdown({"good": RESULT, "bad": short}).splitlines()
+    assert first == "| good | theirs | 3.00 | 2.50 | 3.50 | 2.00 | yes |"
+    assert second.endswith("| no |")
+
+
+def test_merging_keeps_what_was_not_run_and_replaces_what_was(tmp_path):
+    path = tmp_path / "_build" / "bench.json"
+    merge(path, {"a": RESULT, "b": RESULT})
+    merge(path, {"b": Result(peer="other", ratio=1.0, low=1.0, high=1.0, target=1.0)})
+    written = json.loads(path.read_text())
+    assert set(written) == {"a", "b"}
+    assert written["b"]["peer"] == "other"
+    assert set(written["a"]) == {"peer", "ratio", "low", "high", "target", "unit"}
+    assert [file.name for file in path.parent.iterdir()] == ["bench.json"]
+
+
+def test_names_are_unique_and_every_target_is_at_least_a_draw():
+    names = [benchmark.name for benchmark in run.BENCHMARKS]
+    assert len(set(names)) == len(names)
+    assert all(benchmark.target >= 1 for benchmark in run.BENCHMARKS)
+
+
+def test_an_unknown_name_is_an_error(capsys):
+    assert run.main(["--only", "nonsense"]) == 2
+    assert "no benchmark's name contains 'nonsense'" in capsys.readouterr().err
+
+
+def test_list_shows_the_names_and_runs_nothing(capsys, tmp_path):
+    out = tmp_path / "bench.json"
+    assert run.main(["--only", "ATTENTION, batch 8", "--list", "--out", str(out)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert not out.exists()
+
+
+def test_main_measures_prints_and_writes(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(run, "BENCHMARKS", [BENCHMARK])
+    out = tmp_path / "bench.json"
+    assert run.main(["--quick", "--out", str(out)]) == 0
+    assert "| a | theirs |" in capsys.readouterr().out
+    assert json.loads(out.read_text())["a"]["target"] == 2.0
