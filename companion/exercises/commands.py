@@ -22,7 +22,7 @@ def exercises(slug: Slug = None) -> None:
         for exercise in exercises_of(each):
             points = f"{exercise.points} by hand" if exercise.manual else str(exercise.points)
             numbers = (points, str(exercise.minutes), f"{exercise.difficulty}/5")
-            table.add_row(each, exercise.signature, *numbers, exercise.title)
+            table.add_row(each, exercise.name, *numbers, exercise.title)
     Console().print(table)
 
 

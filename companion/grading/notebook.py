@@ -41,9 +41,10 @@ def read_bytes(path: Path) -> bytes:
         raise UnreadableError("there is no notebook where one was expected") from None
     except OSError as error:
         raise UnreadableError(f"the file cannot be opened, or is a link: {error.strerror}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UnreadableError("it is not a plain file")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UnreadableError("it is not a plain file")
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise UnreadableError(f"the file is larger than {MAX_BYTES >> 20} MB: clear its outputs and hand it in again")

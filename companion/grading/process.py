@@ -80,6 +80,8 @@ class Process:
         WorkerGoneError
             If the worker ends, uses too much time or memory, or replies with anything but one well-formed message.
         """
+        if self._first < 0:
+            raise WorkerGoneError("it was stopped")
         self._turn += 1
         self._cpu_seconds = cpu_seconds
         self._measure()

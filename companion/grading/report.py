@@ -118,16 +118,16 @@ def table_of(lab: Lab, results: dict[str, dict[str, Any]], marks: Marks) -> Tabl
     """Draw up the scores for the terminal."""
     legend = ", ".join(f"{number} {each.name}" for number, each in enumerate(lab.exercises, start=1))
     table = Table(title=f"Scores of the lab {lab.slug}", caption=legend)
-    table.add_column("student")
+    table.add_column("student", no_wrap=True)
     for number, each in enumerate(lab.exercises, start=1):
-        table.add_column(f"{number}\n/{each.points}", justify="right")
-    table.add_column("total", justify="right")
-    table.add_column("note", no_wrap=True, overflow="ellipsis")
+        table.add_column(f"{number}\n/{each.points}", justify="right", no_wrap=True)
+    table.add_column("total", justify="right", no_wrap=True)
+    table.add_column("note")
     for student, result in list(results.items())[:MAX_ROWS]:
         scores = scores_of(student, result, marks)
         total = sum(score for score in scores.values() if score is not None)
         shown = [_number(scores[each.name]) or "?" for each in lab.exercises]
-        table.add_row(escape(student), *shown, _number(total), escape(note_of(result)))
+        table.add_row(escape(student), *shown, _number(total), escape(clean(note_of(result), 60)))
     return table
 
 

@@ -107,6 +107,7 @@ def test_an_answer_that_carries_gradients_passes():
         (lambda x: raising, "a function"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 def test_a_wrong_value_is_told_what_it_is(value, words):
     assert words in message(lambda x, times: value(x))
 

@@ -106,9 +106,9 @@ def test_a_changed_submission_secret_or_timeout_is_graded_again(sandbox, options
     assert graded_by(lambda: grade_all(wanted)) == []
     (submissions / "bob.ipynb").write_bytes(b"[]")
     assert graded_by(lambda: grade_all(wanted)) == ["bob"]
-    assert graded_by(lambda: grade_all(options(submissions, wanted.out, timeout=3.0))) == ["ann", "bob"]
+    assert graded_by(lambda: grade_all(options(submissions, wanted.out, timeout=3.0, jobs=1))) == ["ann", "bob"]
     (wanted.out / "ann.json").write_text('{"student": "an')
-    assert graded_by(lambda: grade_all(options(submissions, wanted.out, timeout=3.0))) == ["ann"]
+    assert graded_by(lambda: grade_all(options(submissions, wanted.out, timeout=3.0, jobs=1))) == ["ann"]
 
 
 def test_without_a_sandbox_nothing_is_graded(options, tmp_path, monkeypatch):
@@ -149,17 +149,8 @@ def test_nonsense_is_refused_before_anything_is_graded(change, error, message, o
 
 
 def test_the_command_explains_a_mistake_in_one_line(released, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "companion",
-        "grade",
-        str(tmp_path),
-        "--lab",
-        "attention",
-        "--seed-file",
-        "nowhere",
-    ]
+    arguments = [str(tmp_path), "--lab", "attention", "--seed-file", "nowhere", "--released", str(released)]
+    command = [sys.executable, "-m", "companion", "grade", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "300"})
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
