@@ -118,10 +118,13 @@ def require_all_finite(name: str, value: Tensor) -> None:
     """Raise if a tensor on the CPU holds NaN or infinity.
 
     One sum tells, at a hundredth or so of an attention's forward pass; the elements are looked at only when something
-    is wrong. On another device asking would make it wait, and under ``torch.compile`` or ``torch.func`` there is no
-    number to ask for: there a NaN passes through unseen.
+    is wrong. Where even that would be felt or cannot be had, a NaN passes through unseen: on another device asking
+    would make it wait, ``torch.inference_mode`` is for decoding one token at a time, and under ``torch.compile`` or
+    ``torch.func`` there is no number to ask for.
     """
-    if value.device.type != "cpu" or torch.compiler.is_compiling() or is_functorch_wrapped_tensor(value):
+    if value.device.type != "cpu" or torch.is_inference_mode_enabled():
+        return
+    if torch.compiler.is_compiling() or is_functorch_wrapped_tensor(value):
         return
     if math.isfinite(value.sum(dtype=torch.promote_types(value.dtype, torch.float32)).item()):
         return

@@ -6,6 +6,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const sidebar = document.querySelector(".bd-sidebar-primary");
   sidebar?.setAttribute("role", "complementary");
   sidebar?.setAttribute("aria-label", "Book");
+  document.querySelectorAll(".citation-list > .citation").forEach((entry) => entry.setAttribute("role", "listitem"));
   // Sphinx sets long signatures as a list of definitions without terms.
   document.querySelectorAll("dt.sig > dl").forEach((part) => part.setAttribute("role", "presentation"));
 });

@@ -99,8 +99,8 @@ def dot_product_attention(
     TypeError
         If an argument is not a floating point tensor (a boolean one, for the mask), or the dtypes differ.
     ValueError
-        If shapes do not fit together, an axis other than a batch axis is empty, a number is out of range, or (on the
-        CPU, where looking costs next to nothing) an input is not finite.
+        If shapes do not fit together, an axis other than a batch axis is empty, a number is out of range, or an
+        input is not finite (looked for on the CPU outside ``torch.inference_mode``, where it costs next to nothing).
 
     References
     ----------

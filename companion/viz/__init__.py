@@ -1,8 +1,8 @@
 """Figures of the book: they take arrays and strings, and know nothing of models."""
 
 from companion.viz.charts import heads_chart, temperature_chart
+from companion.viz.display import explore, is_book_build, show
 from companion.viz.heatmap import attention_heatmap
-from companion.viz.show import explore, is_book_build, show
 from companion.viz.style import COLOURS, SEQUENTIAL, use_book_style
 
 __all__ = [

@@ -21,7 +21,7 @@ SEQUENTIAL = "Blues"
 SEQUENTIAL_ENDS = ("#f7fbff", "#6aaed6", "#08306b")
 
 _STYLE: dict[Any, Any] = {
-    "figure.figsize": (6.0, 3.6),
+    "figure.figsize": (5.0, 3.4),
     "figure.dpi": 144,  # sharp on dense screens; pages show it narrower than it is
     "figure.facecolor": "white",
     "figure.constrained_layout.use": True,

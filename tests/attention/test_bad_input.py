@@ -190,3 +190,10 @@ def test_large_but_finite_numbers_are_no_error():
 def test_no_number_is_asked_of_a_graph_being_compiled(monkeypatch):
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     assert attend(Q, K, spoilt(V, NAN)).isnan().any()
+
+
+def test_inference_mode_looks_for_no_nan_and_still_for_shapes():
+    with torch.inference_mode():
+        assert attend(Q, K, spoilt(V, NAN)).isnan().any()
+        with pytest.raises(ValueError, match="key must have query's d_head"):
+            attend(Q, K[..., :5], V)

@@ -1,5 +1,7 @@
 """One attention module, forward and backward, against transformers' and torch's."""
 
+import functools
+
 import torch
 from torch import nn
 from transformers import GPT2Config
@@ -61,11 +63,14 @@ def torchs(size):
     return against(lambda x: theirs(x, x, x, attn_mask=future, is_causal=True, need_weights=False)[0], weights, size)
 
 
+PEERS = {
+    "GPT-2": ("transformers GPT2Attention (sdpa)", gpt2),
+    "torch": ("torch nn.MultiheadAttention", torchs),
+}
 BENCHMARKS = [
-    Benchmark(name=f"attention, {label}, against {short}", peer=peer, target=1.0, prepare=lambda m=make, s=size: m(s))
-    for label, size in SIZES.items()
-    for short, peer, make in (
-        ("GPT-2", "transformers GPT2Attention (sdpa)", gpt2),
-        ("torch", "torch nn.MultiheadAttention", torchs),
+    Benchmark(
+        name=f"attention, {label}, against {short}", peer=peer, target=1.0, prepare=functools.partial(prepare, size)
     )
+    for label, size in SIZES.items()
+    for short, (peer, prepare) in PEERS.items()
 ]

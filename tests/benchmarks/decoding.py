@@ -1,5 +1,7 @@
 """Greedy decoding with a cache, a token at a time, against transformers' GPT-2 with its DynamicCache."""
 
+import functools
+
 import torch
 from transformers import DynamicCache
 
@@ -58,20 +60,17 @@ def against(run_peer, batch):
     return both
 
 
+PEERS = {
+    "forward": ("transformers GPT2LMHeadModel and DynamicCache", run_theirs),
+    "generate": ("transformers GPT2LMHeadModel.generate", run_generate),
+}
 BENCHMARKS = [
     Benchmark(
         name=f"decoding, batch {batch}, against {short}",
         peer=peer,
-        target=target,
-        prepare=lambda r=run, b=batch: against(r, b),
+        target=1.0,
+        prepare=functools.partial(against, run, batch),
     )
-    for batch, targets in {1: (1.0, 1.0), 8: (1.0, 1.0)}.items()
-    for target, (short, peer, run) in zip(
-        targets,
-        (
-            ("forward", "transformers GPT2LMHeadModel, its forward with DynamicCache", run_theirs),
-            ("generate", "transformers GPT2LMHeadModel.generate", run_generate),
-        ),
-        strict=True,
-    )
+    for batch in (1, 8)
+    for short, (peer, run) in PEERS.items()
 ]

@@ -6,7 +6,6 @@ alternating order, and only the ratio of the two times of a round counts.
 
 import json
 import math
-import os
 import statistics
 import tempfile
 import time
@@ -93,4 +92,4 @@ def merge(path: Path, results):
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
         json.dump(kept, file, indent=2, sort_keys=True)
         file.write("\n")
-    os.replace(file.name, path)
+    Path(file.name).replace(path)

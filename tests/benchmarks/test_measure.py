@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.benchmarks import run
+from tests.benchmarks import measure, run
 from tests.benchmarks.measure import Benchmark, Result, interleave, markdown, merge, summarise
 
 BENCHMARK = Benchmark(name="a", peer="theirs", target=2.0, prepare=lambda: (int, int))
@@ -28,17 +28,29 @@ def test_one_round_has_no_spread():
     assert result.low == result.ratio == result.high == 2.0
 
 
-def test_both_run_in_every_round_in_alternating_order():
-    calls, seen = [], []
-    times = interleave(
-        lambda: calls.append("o"), lambda: calls.append("t"), 4, progress=lambda: seen.append(len(calls))
-    )
-    assert len(times) == 4
-    assert len(seen) == 4
-    order = "".join(calls[2:]).replace("oo", "o")
-    runs = [calls[0]] + [b for a, b in zip(calls, calls[1:], strict=False) if a != b]
-    assert set(order) == {"o", "t"}
-    assert runs == list("oto") + list("tot")[1:] + list("ot")[1:] or runs[0] == "o"
+def test_both_run_in_every_round_in_alternating_order(monkeypatch):
+    monkeypatch.setattr(measure, "cpu_seconds", lambda function, repeats: function())
+    calls, advanced = [], []
+
+    def ours():
+        calls.append("ours")
+        return 1.0
+
+    def theirs():
+        calls.append("theirs")
+        return 3.0
+
+    assert interleave(ours, theirs, 3, progress=lambda: advanced.append(True)) == [(1.0, 3.0)] * 3
+    warm_up = ["ours", "theirs"]
+    assert calls == [*warm_up, "ours", "theirs", "theirs", "ours", "ours", "theirs"]
+    assert len(advanced) == 3
+
+
+def test_short_functions_are_repeated_until_the_clock_can_see_them(monkeypatch):
+    asked = []
+    monkeypatch.setattr(measure, "cpu_seconds", lambda function, repeats: asked.append(repeats) or function())
+    interleave(lambda: 0.001, lambda: 1.0, 1)
+    assert asked == [1, 1, 50, 1]
 
 
 def test_table_says_which_targets_are_met():

@@ -111,6 +111,18 @@ def test_a_changed_submission_secret_or_timeout_is_graded_again(sandbox, options
     assert graded_by(lambda: grade_all(options(submissions, wanted.out, timeout=3.0, jobs=1))) == ["ann"]
 
 
+def test_verdicts_brought_from_another_machine_count(sandbox, options, tmp_path):
+    submissions = hand_in(tmp_path / "in", {"ann": b"", "bob": b"{}"})
+    assert grade_all(options(submissions, tmp_path / "there", jobs=1))
+    here = options(submissions, tmp_path / "here", jobs=1)
+    here.out.mkdir()
+    for name in ("ann.json", "bob.json"):
+        (here.out / name).write_bytes((tmp_path / "there" / name).read_bytes())
+    assert grade_all(here)
+    assert not (here.out / "log.jsonl").exists()
+    assert (here.out / "grades.csv").read_bytes() == (tmp_path / "there" / "grades.csv").read_bytes()
+
+
 def test_without_a_sandbox_nothing_is_graded(options, tmp_path, monkeypatch):
     submissions = hand_in(tmp_path / "in", {"ann": b"{}"})
     monkeypatch.setattr(sandbox_module, "_bundled_bwrap", list)

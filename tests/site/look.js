@@ -28,11 +28,16 @@
 
   // ---- controls have a name that a screen reader can say ----
   const label = (e) =>
-    e.getAttribute("aria-label") || (e.getAttribute("aria-labelledby") && document.getElementById(e.getAttribute("aria-labelledby"))?.textContent) ||
-    e.title || [...(e.labels || [])].map((l) => l.textContent).join("") || (e.tagName === "INPUT" ? e.placeholder || (e.type === "submit" && e.value) : e.textContent) ||
-    e.querySelector?.("img[alt]:not([alt=''])")?.alt || "";
+    [
+      e.getAttribute("aria-label"),
+      document.getElementById(e.getAttribute("aria-labelledby"))?.textContent,
+      e.title,
+      ...[...(e.labels || [])].map((l) => l.textContent),
+      e.tagName === "INPUT" ? e.placeholder || (e.type === "submit" && e.value) : e.textContent,
+      ...[...e.querySelectorAll("img")].map((img) => img.alt),
+    ].some((text) => text && text.trim());
   for (const e of document.querySelectorAll("input:not([type=hidden]), select, textarea, button, summary, a[href]"))
-    if (shown(e) && !label(e).trim()) complaints.push(`no name to say: ${e.outerHTML.slice(0, 120)}`);
+    if (shown(e) && !label(e)) complaints.push(`no name to say: ${e.outerHTML.slice(0, 120)}`);
 
   // ---- text stands out from its ground: WCAG AA ----
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
