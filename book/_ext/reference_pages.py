@@ -1,9 +1,9 @@
 """Sphinx: the reference pages, written from what the code knows.
 
-``{data-sources}`` lists `companion.data.sources` and ``{benchmark-table}`` what the last run of the benchmarks wrote, so that
-neither page can say something the code does not. Signatures show annotations as their author wrote them (``ArrayLike``, and not
-the union of a dozen types that it stands for). ``_sources/`` is removed: the theme copies executed notebooks there for a
-download button that this site does not have, and those of the labs hold the solutions.
+``{data-sources}`` lists what `companion.data` can fetch and ``{benchmark-table}`` what the last run of the benchmarks
+wrote, so that neither page can say something the code does not. Signatures show annotations as their author wrote them
+(``ArrayLike``, and not the union of a dozen types that it stands for). ``_sources/`` is removed: the theme copies
+executed notebooks there for a download button that this site does not have, and those of the labs hold the solutions.
 """
 
 import ast
@@ -58,7 +58,9 @@ _SAID = {"name", "kind", "holds", "rows", "download"}
 
 def _source_card(card: dict[str, str]) -> str:
     details = (
-        f"- **{label}**: {f'`{text}`' if label in _AS_CODE else text}" for label, text in card.items() if label not in _SAID
+        f"- **{label}**: {f'`{text}`' if label in _AS_CODE else text}"
+        for label, text in card.items()
+        if label not in _SAID
     )
     return f":::{{card}} {card['name']}\n:class-card: source-card\n\n{card['holds']}\n\n" + "\n".join(details) + "\n:::"
 
@@ -73,12 +75,12 @@ class BenchmarkTable(MarkdownDirective):
             return "Nothing has been measured yet: run `make bench`."
         self.env.note_dependency(str(recorded))
         rows = [_benchmark_row(name, entry) for name, entry in json.loads(recorded.read_text("utf8")).items()]
-        return table(("Benchmark", "Compared with", "Ratio", "Low to high", "Target"), rows)
+        return table(("Benchmark", "Compared with", "Ratio", "Low to high", "Target", "Unit"), rows)
 
 
 def _benchmark_row(name: str, entry: dict[str, Any]) -> tuple[str, ...]:
     spread = f"{entry['low']:.2f} to {entry['high']:.2f}"
-    return f"`{name}`", entry["peer"], f"{entry['ratio']:.2f}", spread, f"{entry['target']:.2f}"
+    return name, entry["peer"], f"**{entry['ratio']:.2f}**", spread, f"{entry['target']:.2f}", entry["unit"]
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -41,6 +41,7 @@ class Process:
     def __init__(self, limits: Limits):
         self._limits = limits
         self._turn = 0
+        self._looked = 0.0
         self.cpu = 0.0  # CPU seconds used so far
         info, info_out = os.pipe()
         filter_fd = open_filter()
@@ -84,9 +85,10 @@ class Process:
             raise WorkerGoneError("it was stopped")
         self._turn += 1
         self._cpu_seconds = cpu_seconds
-        self._measure()
+        self._began = time.monotonic()
+        if self._began - self._looked >= _LOOK_EVERY:  # not each time: it costs more than a short call
+            self._measure()
         self._cpu_before = self.cpu
-        self._began = self._looked = time.monotonic()
         # A fresh number, not a count: a reply prepared in advance is then out of turn.
         turn = f"{self._turn}-{os.urandom(8).hex()}"
         self._write(codec.pack({**request, "turn": turn}, value))
@@ -155,7 +157,6 @@ class Process:
 
     def _look(self) -> None:
         """Stop a worker that uses too much."""
-        self._looked = time.monotonic()
         if self._process.poll() is not None:
             raise WorkerGoneError(self._ending())
         memory = self._measure()
@@ -170,6 +171,7 @@ class Process:
 
     def _measure(self) -> int:
         """Add up the CPU seconds of the sandbox's processes; return their resident bytes."""
+        self._looked = time.monotonic()
         cpu, memory = 0.0, 0
         with contextlib.suppress(psutil.NoSuchProcess):
             for process in psutil.Process(self._process.pid).children(recursive=True):

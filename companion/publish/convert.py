@@ -184,3 +184,16 @@ def code_hash(notebook: NotebookNode) -> str:
 def to_bytes(notebook: NotebookNode) -> bytes:
     """Return the file: sorted keys, LF, one newline at the end."""
     return (nbformat.writes(notebook).rstrip("\n") + "\n").encode("utf8")
+
+
+def sealed_bytes(notebook: NotebookNode) -> bytes:
+    """Return the notebook's file, with a hash of its own content in it by which an edit shows."""
+    notebook.metadata.companion["content_hash"] = content_hash(notebook)
+    return to_bytes(notebook)
+
+
+def content_hash(notebook: NotebookNode) -> str:
+    """Return a hash of everything in a notebook but the hash itself."""
+    metadata = {**notebook.metadata, "companion": {**notebook.metadata.get("companion", {}), "content_hash": None}}
+    content = json.dumps([notebook.cells, metadata], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]

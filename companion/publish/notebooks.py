@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from companion.publish.convert import SETUP, Source, convert, to_bytes
+from companion.publish.convert import SETUP, Source, content_hash, convert, sealed_bytes, to_bytes
 from companion.publish.execute import execute, reuse_outputs
 from companion.publish.project import setup_line, write_bytes
 from companion.publish.release import student_notebook, validate_lab
@@ -147,23 +146,11 @@ def _diff(committed: bytes, content: bytes, name: str) -> Iterator[str]:
     return difflib.unified_diff(old, new, f"{name} (committed)", f"{name} (from its source)", n=1, lineterm="")
 
 
-def sealed_bytes(notebook: NotebookNode) -> bytes:
-    """Return the notebook's file, with a hash of its own content in it by which an edit shows."""
-    notebook.metadata.companion["content_hash"] = _content_hash(notebook)
-    return to_bytes(notebook)
-
-
 def is_sealed(path: Path) -> bool:
     """Tell whether a file is as it was generated."""
     notebook = read_stored(path)
     known = notebook.metadata.get("companion", {}).get("content_hash") if notebook else None
-    return notebook is not None and known == _content_hash(notebook) and to_bytes(notebook) == path.read_bytes()
-
-
-def _content_hash(notebook: NotebookNode) -> str:
-    metadata = {**notebook.metadata, "companion": {**notebook.metadata.get("companion", {}), "content_hash": None}}
-    content = json.dumps([notebook.cells, metadata], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+    return notebook is not None and known == content_hash(notebook) and to_bytes(notebook) == path.read_bytes()
 
 
 def rewrite_setup_cell(path: Path) -> bool:

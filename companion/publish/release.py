@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from companion.publish.convert import Source, convert, to_bytes
+from companion.publish.convert import Source, convert, sealed_bytes
 from companion.publish.project import write_bytes
 from companion.publish.sources import SiteIndex
 
@@ -38,7 +38,7 @@ def release_lab(root: Path, lab: str, out: Path) -> Path:
         known = ", ".join(sorted(page.stem for page in (root / "labs").glob("*.md"))) or "none"
         raise FileNotFoundError(f"There is no lab {lab!r} ({path}). Labs of this checkout: {known}.")
     written = out / f"{lab}.ipynb"
-    write_bytes(written, to_bytes(student_notebook(Source(root, path), SiteIndex(root))))
+    write_bytes(written, sealed_bytes(student_notebook(Source(root, path), SiteIndex(root))))
     return written
 
 

@@ -53,6 +53,7 @@ class FeedForward(nn.Module):
         Raises
         ------
         TypeError, ValueError
-            If ``x`` is not a floating point tensor with d_model features, or not finite (as in ``dot_product_attention``).
+            If ``x`` is not a floating point tensor with d_model features, or is not finite (looked for as in
+            ``dot_product_attention``).
         """
         return self.down(F.gelu(self.up(x), approximate="tanh"))

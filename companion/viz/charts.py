@@ -178,7 +178,7 @@ def _finish(chart: Any, title: str | Sequence[str], rows: int) -> Any:
     import altair as alt
 
     lines = [title] if isinstance(title, str) else list(title)
-    heading = alt.TitleParams(text=lines, anchor="start", frame="group", fontSize=15, fontWeight="bold")
+    heading = alt.TitleParams(text=lines, anchor="start", frame="bounds", fontSize=14, fontWeight="bold")
     return (
         chart.properties(width="container", height=24 * rows, background="white", title=heading)
         .configure_axis(labelFontSize=12, titleFontSize=12, labelColor=COLOURS["ink"], titleColor=COLOURS["ink"])

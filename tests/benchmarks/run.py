@@ -14,7 +14,7 @@ from tests.benchmarks import attention, decoding  # noqa: E402
 from tests.benchmarks.measure import interleave, markdown, merge, summarise  # noqa: E402
 
 BENCHMARKS = [*attention.BENCHMARKS, *decoding.BENCHMARKS]
-ROUNDS, QUICK_ROUNDS = 21, 3
+ROUNDS, QUICK_ROUNDS = 11, 3
 
 
 def arguments(argv):

@@ -1,5 +1,6 @@
 """A stored output that is not what the code prints fails; so does having none; so does a GPU that is not there."""
 
+import re
 from datetime import UTC, datetime
 
 import nbformat
@@ -123,6 +124,14 @@ def test_every_notebook_of_the_course_is_valid_and_opens_with_badge_and_setup(pa
     name = path.relative_to(repository_root()).as_posix()
     assert f"]({colab_url(name)})" in notebook.cells[0].source
     assert next(cell for cell in notebook.cells if cell.cell_type == "code").source == setup_line()
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem + "-" + path.parent.name)
+def test_no_directive_or_role_is_left_in_the_course_s_notebooks(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            left = re.search(r"^[ >]*(`{3,}|:{3,})\{|\{[a-z:]+\}`[^`]", cell.source, flags=re.MULTILINE)
+            assert left is None, (cell.id, left[0])
 
 
 def test_the_course_s_page_of_run_times_says_which_devices_have_been_run():

@@ -30,7 +30,9 @@ def every_page(browser: Browser, address: str, part: str) -> None:
     names = [name for name in page_names() if part in name and name != "index.html"]
     for scheme in SCHEMES:
         for width in WIDTHS:
-            page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 900}, reduced_motion="reduce")
+            page = browser.new_page(
+                color_scheme=scheme, viewport={"width": width, "height": 900}, reduced_motion="reduce"
+            )
             for name in track(names, description=f"{scheme}, {width} px"):
                 page.goto(address + name)
                 settle(page)
@@ -40,11 +42,11 @@ def every_page(browser: Browser, address: str, part: str) -> None:
 
 
 def readme_picture(browser: Browser, address: str) -> None:
-    """Save the window of a reader who has come to the first chart that moves, in few enough colours to be small."""
+    """Save the window of a reader who has come to the last chart that moves, in few enough colours to be small."""
     page = browser.new_page(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
     page.goto(address + README_PAGE)
     settle(page)
-    page.locator(README_CHART).first.evaluate("e => window.scrollTo(0, e.getBoundingClientRect().top + scrollY - 220)")
+    page.locator(README_CHART).last.evaluate("e => window.scrollTo(0, e.getBoundingClientRect().top + scrollY - 150)")
     settle(page)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     picture.quantize(128).save(README_PICTURE, optimize=True)

@@ -28,10 +28,14 @@ def window(chromium: Browser, address: str) -> Iterator[Page]:
     context = chromium.new_context(reduced_motion="reduce")
     page = context.new_page()
     page.wrongs = []
-    page.on("console", lambda message: page.wrongs.append(f"console: {message.text}") if message.type == "error" else None)
+    page.on(
+        "console", lambda message: page.wrongs.append(f"console: {message.text}") if message.type == "error" else None
+    )
     page.on("pageerror", lambda error: page.wrongs.append(f"script: {error}"))
     page.on("requestfailed", lambda request: page.wrongs.append(f"failed: {request.url}"))
-    page.on("response", lambda reply: page.wrongs.append(f"{reply.status}: {reply.url}") if reply.status >= 400 else None)
+    page.on(
+        "response", lambda reply: page.wrongs.append(f"{reply.status}: {reply.url}") if reply.status >= 400 else None
+    )
 
     def only_here(route: Route) -> None:
         if route.request.url.startswith((address, "data:", "blob:")):
@@ -87,7 +91,8 @@ def move(control: ElementHandle) -> None:
 
 
 def drawing(chart: ElementHandle) -> str:
-    return chart.evaluate("e => [...e.querySelectorAll('svg')].map(s => s.outerHTML).join() + [...e.querySelectorAll('canvas')].map(c => c.toDataURL()).join()")
+    pieces = "[...e.querySelectorAll('svg, canvas')]"
+    return chart.evaluate(f"e => {pieces}.map(d => d.tagName === 'svg' ? d.outerHTML : d.toDataURL()).join()")
 
 
 def test_the_charts_of_the_chapter_are_drawn_again_when_their_controls_move(window: Page, address: str):

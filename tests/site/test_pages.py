@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import re
 import tomllib
-from xml.etree import ElementTree
 from urllib.parse import unquote, urldefrag, urljoin, urlparse
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
@@ -34,7 +35,9 @@ def toc_files(node: object = TOC) -> list[str]:
 
 
 def targets(soup: BeautifulSoup) -> set[str]:
-    return {tag["id"] for tag in soup.find_all(id=True)} | {tag["name"] for tag in soup.find_all("a", attrs={"name": True})}
+    return {tag["id"] for tag in soup.find_all(id=True)} | {
+        tag["name"] for tag in soup.find_all("a", attrs={"name": True})
+    }
 
 
 def test_every_file_of_the_table_of_contents_is_a_page_and_no_other_is(our_pages: Soups):
@@ -49,7 +52,7 @@ def test_every_internal_link_and_anchor_resolves(soups: Soups):
             address = tag.get("href") or tag.get("src")
             if not address or urlparse(address).scheme or address.startswith("//"):
                 continue
-            path, fragment = urldefrag(urljoin(name, address.replace("?", "%3F") if address == "?" else address))
+            path, fragment = urldefrag(urljoin(name, address))
             path = unquote(path.split("?")[0])
             there = path in soups or (SITE / path).is_file()
             if not there or (fragment and path in anchors and unquote(fragment) not in anchors[path]):
@@ -83,7 +86,7 @@ def test_every_page_has_one_top_heading_and_skips_no_level(our_pages: Soups):
         levels = [int(tag.name[1]) for tag in soup.find("article").find_all(re.compile("^h[1-6]$"))]
         assert levels[:1] == [1], f"{name} begins with {levels[:1]}"
         assert levels.count(1) == 1, f"{name} has {levels.count(1)} top headings"
-        jumps = [pair for pair in zip(levels, levels[1:], strict=False) if pair[1] > pair[0] + 1]
+        jumps = [pair for pair in itertools.pairwise(levels) if pair[1] > pair[0] + 1]
         assert not jumps, f"{name} jumps over a level: {jumps}"
 
 
@@ -133,7 +136,9 @@ LINK = re.compile(r"\]\(([^)#]+)")
 def table_of_slugs(text: str, base: str) -> dict[str, list[str]]:
     """Read the table: slug -> the three paths of its row, from the root of the repository."""
     lines = text.splitlines()
-    start = next((i for i, line in enumerate(lines) if re.match(r"\|\s*Chapter\s*\|\s*Lab\s*\|\s*Code\s*\|", line)), None)
+    start = next(
+        (i for i, line in enumerate(lines) if re.match(r"\|\s*Chapter\s*\|\s*Lab\s*\|\s*Code\s*\|", line)), None
+    )
     assert start is not None, "there is no table Chapter | Lab | Code"
     rows = {}
     for line in lines[start + 2 :]:
