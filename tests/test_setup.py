@@ -14,9 +14,23 @@ case "$*" in
     "-m pip install"*) echo "{says}"; exit 1 ;;
 esac
 """
-TOOLS = (
-    "awk basename bash cat cksum cp dirname grep mkdir mktemp mv rm tee env"  # what the script itself calls
-).split()
+# What the script itself calls.
+TOOLS = [
+    "awk",
+    "basename",
+    "bash",
+    "cat",
+    "cksum",
+    "cp",
+    "dirname",
+    "env",
+    "grep",
+    "mkdir",
+    "mktemp",
+    "mv",
+    "rm",
+    "tee",
+]
 
 
 @pytest.fixture

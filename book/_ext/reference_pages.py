@@ -74,13 +74,18 @@ class BenchmarkTable(MarkdownDirective):
         if recorded is None:
             return "Nothing has been measured yet: run `make bench`."
         self.env.note_dependency(str(recorded))
-        rows = [_benchmark_row(name, entry) for name, entry in json.loads(recorded.read_text("utf8")).items()]
-        return table(("Benchmark", "Compared with", "Ratio", "Low to high", "Target", "Unit"), rows)
+        entries = json.loads(recorded.read_text("utf8"))
+        units = dict.fromkeys(entry["unit"] for entry in entries.values())
+        return "\n\n".join(_benchmark_table(entries, unit) for unit in units)
 
 
-def _benchmark_row(name: str, entry: dict[str, Any]) -> tuple[str, ...]:
-    spread = f"{entry['low']:.2f} to {entry['high']:.2f}"
-    return name, entry["peer"], f"**{entry['ratio']:.2f}**", spread, f"{entry['target']:.2f}", entry["unit"]
+def _benchmark_table(entries: dict[str, Any], unit: str) -> str:
+    rows = [
+        (name, e["peer"], f"**{e['ratio']:.2f}**", f"{e['low']:.2f}–{e['high']:.2f}", f"{e['target']:.2f}")
+        for name, e in entries.items()
+        if e["unit"] == unit
+    ]
+    return f"Ratio of {unit}:\n\n" + table(("Benchmark", "Compared with", "Ratio", "Low–high", "Target"), rows)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -98,8 +103,17 @@ def source_signature(app: Sphinx, what: str, name: str, obj: Any, *_: Any) -> tu
         return None
     if what in ("class", "method"):
         node.args.args = node.args.args[1:]  # self
-    returned = ast.unparse(node.returns) if node.returns and what != "class" else None
+    for argument in (*node.args.args, *node.args.kwonlyargs):
+        argument.annotation = _without_quotes(argument.annotation)
+    returned = ast.unparse(_without_quotes(node.returns)) if node.returns and what != "class" else None
     return f"({ast.unparse(node.args)})", returned
+
+
+def _without_quotes(annotation: ast.expr | None) -> ast.expr | None:
+    """Return a forward reference as the expression that it quotes."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return ast.parse(annotation.value, mode="eval").body
+    return annotation
 
 
 def resolve_short_name(app: Sphinx, env: Any, node: Any, contnode: nodes.Node) -> nodes.Node | None:

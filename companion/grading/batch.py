@@ -30,7 +30,27 @@ Verdict = tuple[str, dict[str, Any], float]
 
 @dataclass(frozen=True)
 class Options:
-    """What `companion grade` was asked for."""
+    """What `companion grade` was asked for.
+
+    Parameters
+    ----------
+    submissions
+        The folder of submissions.
+    lab
+        The lab's name.
+    seed_file
+        Holds the instructor's secret.
+    out
+        Where the results go.
+    jobs
+        How many submissions are graded at once.
+    timeout
+        CPU seconds that one cell or one call may take.
+    released
+        The released notebook; found by the lab's name if None.
+    grader_module
+        What a grading process runs; tests put another in its place.
+    """
 
     submissions: Path
     lab: str

@@ -10,18 +10,24 @@ from companion.viz._checks import require_text
 
 # The page loads its own copy of vega-embed, perhaps after this script has run: so the script waits for it. The chart
 # is an image to a screen reader; its controls must not be, so they are placed outside the element with role="img".
+# Vega gives the element it draws in a role and a label of its own, so that is another element inside.
+# Vega measures its container while a resized page is still being laid out, so the script measures again afterwards.
 _PAGE = """<div class="book-chart" style="background:#fff; color:#222; border-radius:.25rem; padding:.5rem">
-<div class="book-chart-picture" role="img" aria-label="{alt}" style="width:100%"></div>
+<div class="book-chart-picture" role="img" aria-label="{alt}"><div style="width:100%"></div></div>
 <div class="book-chart-controls"></div>
 <noscript>{alt}</noscript>
 <script>
 (function (box) {{
   const spec = {spec};
-  const picture = box.querySelector(".book-chart-picture");
+  const picture = box.querySelector(".book-chart-picture > div");
   const controls = box.querySelector(".book-chart-controls");
   function draw() {{
     if (!window.vegaEmbed) return setTimeout(draw, 50);
-    window.vegaEmbed(picture, spec, {{actions: false, renderer: "svg", bind: controls}}).catch(function (error) {{
+    window.vegaEmbed(picture, spec, {{actions: false, renderer: "svg", bind: controls}}).then(function (drawn) {{
+      new ResizeObserver(function () {{
+        drawn.view.width(picture.clientWidth).runAsync();
+      }}).observe(picture);
+    }}).catch(function (error) {{
       picture.textContent = "This chart could not be drawn: " + error;
     }});
   }}

@@ -63,14 +63,19 @@ def torchs(size):
     return against(lambda x: theirs(x, x, x, attn_mask=future, is_causal=True, need_weights=False)[0], weights, size)
 
 
+# GPT-2's attention spends its time in the same kernels of torch as ours: a draw, within the noise of a busy machine, is
+# all there is to have, and shows that checks and masks cost nothing.
 PEERS = {
-    "GPT-2": ("transformers GPT2Attention (sdpa)", gpt2),
-    "torch": ("torch nn.MultiheadAttention", torchs),
+    "GPT-2": ("transformers GPT2Attention (sdpa)", 1.0, gpt2),
+    "torch": ("torch nn.MultiheadAttention", 1.15, torchs),
 }
 BENCHMARKS = [
     Benchmark(
-        name=f"attention, {label}, against {short}", peer=peer, target=1.0, prepare=functools.partial(prepare, size)
+        name=f"attention, {label}, against {short}",
+        peer=peer,
+        target=target,
+        prepare=functools.partial(prepare, size),
     )
     for label, size in SIZES.items()
-    for short, (peer, prepare) in PEERS.items()
+    for short, (peer, target, prepare) in PEERS.items()
 ]

@@ -68,6 +68,25 @@ def test_a_page_has_nothing_to_complain_about(name: str, window: Page, address: 
     assert not window.wrongs + found, "\n".join([name, *window.wrongs, *found])
 
 
+@pytest.mark.parametrize(
+    ("fault", "complaint"),
+    [
+        ("<div style='width: 900px'>wide</div>", "wide in a window"),
+        ("<img src='data:image/png;base64,' alt='broken'>", "picture not loaded"),
+        ("<div class='math'>\\\\[x^2\\\\]</div>", "formula not typeset"),
+        ("<input type='range'>", "no name to say"),
+        ("<p style='color: #aaa'>faint</p>", "contrast"),
+        ("<pre style='width: 50px; overflow-x: auto' tabindex='-1'>a long line of code</pre>", "not with the keyboard"),
+    ],
+)
+def test_the_look_at_a_page_sees_each_fault(fault: str, complaint: str, window: Page):
+    window.set_viewport_size({"width": 390, "height": 900})
+    window.set_content(f"<!doctype html><html lang=en><body><article><p>Good text.</p>{fault}</article></body></html>")
+    found = window.evaluate(LOOK)
+    assert len(found) == 1, found
+    assert complaint in found[0]
+
+
 def test_the_root_sends_the_reader_to_the_first_page(window: Page, address: str):
     window.goto(address)
     window.wait_for_url(address + "book/index.html")
