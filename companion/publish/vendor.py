@@ -15,6 +15,8 @@ MATHJAX_PACKAGE = "sphinx-mathjax-offline"
 MATHJAX_PARTS = ("tex-chtml.js", "input/tex", "output/chtml", "a11y", "sre", "ui")
 VEGA_SCRIPT = "vega.js"
 VEGA_GLOBAL = "window.vegaEmbed = vegaEmbed;"
+# In a function of its own: the bundle's short top-level names are also those of Sphinx's scripts.
+VEGA_BEFORE, VEGA_AFTER = "(function () {\n", "\n})();\n"
 
 
 def vendor_scripts(root: Path) -> bool:
@@ -36,8 +38,10 @@ def vendor_scripts(root: Path) -> bool:
 
 
 def _versions() -> str:
+    """Name everything that the copied files follow from."""
     names = (MATHJAX_PACKAGE, "vl-convert-python")
-    return "".join(f"{name} {importlib.metadata.version(name)}\n" for name in names)
+    packages = "".join(f"{name} {importlib.metadata.version(name)}\n" for name in names)
+    return packages + VEGA_BEFORE + VEGA_GLOBAL + VEGA_AFTER
 
 
 def _copy_mathjax(folder: Path) -> None:
@@ -60,4 +64,5 @@ def _bundle_vega(path: Path) -> None:
     wanted = altair.SCHEMA_VERSION.removeprefix("v").rsplit(".", 1)[0]
     # An Altair newer than vl-convert writes charts that the newest Vega-Lite of the same generation draws.
     version = wanted if wanted in known else known[-1]
-    write_bytes(path, vl_convert.javascript_bundle(VEGA_GLOBAL, version).encode("utf8"))
+    bundle = vl_convert.javascript_bundle(VEGA_GLOBAL, version)
+    write_bytes(path, (VEGA_BEFORE + bundle + VEGA_AFTER).encode("utf8"))
