@@ -12,7 +12,7 @@ export PYTHONUNBUFFERED := 1
 
 SITE := _build/html/index.html
 SOURCES := $(shell find book labs companion -type f -not -path '*/__pycache__/*' -not -path '*/.ipynb_checkpoints/*' 2>/dev/null) \
-	_config.yml _toc.yml pyproject.toml constraints.txt README.md
+	_config.yml _toc.yml pyproject.toml constraints.txt $(wildcard _build/bench.json)
 
 .PHONY: help setup book test lint notebooks nbval bench mutants serve clean
 .DEFAULT_GOAL := help
