@@ -1,10 +1,13 @@
 """What every test shares: one torch thread, repeatable randomness, no network."""
 
 import os
+import warnings
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+
+from tests.site.browser import launch
 
 settings.register_profile("default", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True, print_blob=True)
@@ -24,3 +27,19 @@ def repeatable():
 def repository_root(pytestconfig):
     """The folder that holds pyproject.toml."""
     return pytestconfig.rootpath
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A headless browser; one a module, since two of playwright's cannot be open at once.
+
+    Without a browser the tests that need one fail in CI, and elsewhere are left out with a warning nobody overlooks.
+    """
+    try:
+        with launch() as browser:
+            yield browser
+    except FileNotFoundError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error), pytrace=False)
+        warnings.warn(f"NOTHING WAS LOOKED AT IN A BROWSER. {error}", stacklevel=1)
+        pytest.skip(str(error))

@@ -1,19 +1,13 @@
-"""One look at the built site for all its tests: the pages are parsed once and the browser is started once."""
+"""One look at the built site for all its tests: the pages are parsed once."""
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import pytest
 from bs4 import BeautifulSoup
 
 from tests.site import browser as b
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 # Pages that Sphinx writes itself: they have no source of ours.
 GENERATED = ("_modules/", "genindex.html", "py-modindex.html", "search.html")
@@ -40,15 +34,3 @@ def our_pages(soups: dict[str, BeautifulSoup]) -> dict[str, BeautifulSoup]:
 def address() -> Iterator[str]:
     with b.serve() as address:
         yield address
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    try:
-        with b.launch() as browser:
-            yield browser
-    except FileNotFoundError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error), pytrace=False)
-        warnings.warn(f"THE SITE WAS NOT LOOKED AT. {error}", stacklevel=1)
-        pytest.skip(str(error))

@@ -1,31 +1,16 @@
 """What a reader of the static page meets: charts that are drawn and move without a kernel, and fit the page."""
 
-import os
 import re
-import warnings
 
 import numpy as np
 import pytest
 import vl_convert
 
 from companion.viz import heads_chart, show, temperature_chart
-from tests.site import browser
 
 WORDS = ["it", "was", "too", "big"]
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>charts</title>
 <body style="margin:0 16px">{charts}<script>(function () {{{script}}})();</script></body></html>"""
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    try:
-        with browser.launch() as found:
-            yield found
-    except FileNotFoundError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error), pytrace=False)
-        warnings.warn(str(error), stacklevel=1)
-        pytest.skip(str(error))
 
 
 @pytest.fixture
