@@ -24,6 +24,9 @@
   for (const img of document.images) if (!img.complete || img.naturalWidth === 0) complaints.push(`picture not loaded: ${img.src}`);
   for (const e of document.querySelectorAll(".math"))
     if (!e.querySelector("mjx-container")) complaints.push(`formula not typeset: ${name(e)}`);
+  for (const e of document.querySelectorAll("div.math mjx-math"))
+    if (e.getBoundingClientRect().left < e.closest("div.math").getBoundingClientRect().left - 1)
+      complaints.push(`the beginning of a formula is cut off: ${name(e.closest("div.math"))}`);
   for (const e of document.querySelectorAll("mjx-merror")) complaints.push(`formula is wrong: ${name(e)}`);
 
   // ---- controls have a name that a screen reader can say ----
