@@ -8,7 +8,6 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
-from sphinx.errors import ConfigError
 from sphinx.util import logging
 
 from companion import __version__
@@ -17,6 +16,7 @@ from companion.publish.project import BRANCH, project_urls
 from companion.publish.vendor import VEGA_SCRIPT
 
 CHART = "vegaEmbed"
+THEME = "sphinx_book_theme"  # the one with a Colab button
 
 logger = logging.getLogger(__name__)
 
@@ -51,35 +51,19 @@ def load_chart_script(
         app.add_js_file(VEGA_SCRIPT, loading_method="defer")
 
 
-def check_addresses(app: Sphinx, config: Config) -> None:
-    """Compare the addresses in the site's configuration with pyproject.toml's, and offer these to the templates.
-
-    Raises
-    ------
-    ConfigError
-        When they differ.
-    """
-    urls, theme = project_urls(), config.html_theme_options
-    found = {
-        "repository_url": (theme.get("repository_url"), urls["Repository"]),
-        "repository_branch": (theme.get("repository_branch"), BRANCH),
-        "html_baseurl": (config.html_baseurl, urls["Homepage"]),
-        "ogp_site_url": (getattr(config, "ogp_site_url", None), urls["Homepage"]),
-    }
-    wrong = [
-        f"{name} is {value!r}, expected {expected!r}"
-        for name, (value, expected) in found.items()
-        if value and value.rstrip("/") != expected
-    ]
-    if wrong:
-        raise ConfigError(f"_config.yml and [project.urls] of pyproject.toml disagree: {'; '.join(wrong)}.")
+def give_addresses(app: Sphinx, config: Config) -> None:
+    """Tell the site where it and its repository live: pyproject.toml says so, and no other file."""
+    urls = project_urls()
+    config.html_baseurl = config.ogp_site_url = urls["Homepage"]
+    if config.html_theme == THEME:
+        config.html_theme_options |= {"repository_url": urls["Repository"], "repository_branch": BRANCH}
     config.html_context["project_urls"] = urls
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     os.environ["BOOK_BUILD"] = "1"  # inherited by the kernels that execute pages
-    app.connect("config-inited", check_addresses)
+    app.connect("config-inited", give_addresses)
     app.connect("source-read", hide_answers)
     app.connect("doctree-read", require_alt_text)
     app.connect("html-page-context", load_chart_script)

@@ -98,13 +98,16 @@ def test_every_picture_has_alternative_text_that_is_not_a_file_name(our_pages: S
             assert not re.search(r"\.(png|svg|jpe?g)$|/", text), f"{name}: {text!r} is a path"
 
 
-def test_the_addresses_in_the_configuration_are_those_of_pyproject():
-    options = CONFIG["sphinx"]["config"]
-    theme = options["html_theme_options"]
-    assert {CONFIG["repository"]["url"], theme["repository_url"]} == {URLS["Repository"]}
-    assert {CONFIG["html"]["baseurl"], options["ogp_site_url"]} == {URLS["Homepage"]}
-    assert CONFIG["launch_buttons"] == theme["launch_buttons"]
-    assert CONFIG["repository"]["branch"] == theme["repository_branch"]
+def test_the_addresses_stand_in_pyproject_and_nowhere_else_in_the_configuration():
+    text = (ROOT / "_config.yml").read_text("utf8")
+    assert not [url for url in URLS.values() if url.rstrip("/") in text]
+    assert CONFIG["launch_buttons"] == CONFIG["sphinx"]["config"]["html_theme_options"]["launch_buttons"]
+
+
+def test_every_page_of_ours_names_its_address_under_the_homepage(our_pages: Soups):
+    for name, soup in our_pages.items():
+        assert soup.find("link", rel="canonical")["href"] == URLS["Homepage"] + name
+        assert soup.find("meta", property="og:url")["content"] == URLS["Homepage"] + name
 
 
 def test_the_sitemap_names_every_page_under_the_homepage(our_pages: Soups):
@@ -116,7 +119,7 @@ def test_the_sitemap_names_every_page_under_the_homepage(our_pages: Soups):
 def test_open_in_colab_leads_to_the_notebook_that_the_repository_holds(page: str, soups: Soups):
     links = soups[f"{page}.html"].select("a[href^='https://colab.research.google.com']")
     where = urlparse(URLS["Repository"]).path.strip("/")
-    expected = f"https://colab.research.google.com/github/{where}/blob/{CONFIG['repository']['branch']}/{page}.ipynb"
+    expected = f"https://colab.research.google.com/github/{where}/blob/main/{page}.ipynb"
     assert links, f"{page} has no Colab button"
     assert {tag["href"] for tag in links} == {expected}
     nbformat.validate(nbformat.read(ROOT / f"{page}.ipynb", as_version=4))
