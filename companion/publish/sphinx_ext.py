@@ -54,7 +54,8 @@ def load_chart_script(
 def give_addresses(app: Sphinx, config: Config) -> None:
     """Tell the site where it and its repository live: pyproject.toml says so, and no other file."""
     urls = project_urls()
-    config.html_baseurl = config.ogp_site_url = urls["Homepage"]
+    # With its slash: without it, what resolves addresses against it would drop its last part.
+    config.html_baseurl = config.ogp_site_url = f"{urls['Homepage']}/"
     if config.html_theme == THEME:
         config.html_theme_options |= {"repository_url": urls["Repository"], "repository_branch": BRANCH}
     config.html_context["project_urls"] = urls
