@@ -1,4 +1,4 @@
-"""What every test shares: one torch thread, repeatable randomness, no network."""
+"""What every test shares: one torch thread, repeatable randomness, one browser a module."""
 
 import os
 import warnings
