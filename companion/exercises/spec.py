@@ -15,9 +15,20 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from companion.exercises.values import (
+    TOLERANCE,
+    agree,
+    clip,
+    copy_of,
+    describe,
+    differences,
+    doubled,
+    kind_error,
+    kind_of,
+    unchanged,
+)
+
 PUBLIC_SEED = 2017
-TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-5, torch.bfloat16: 3e-2, torch.float16: 3e-3}
-_LONGEST_TEXT = 300
 
 
 class Mistake(Exception):  # noqa: N818 - it is the student's mistake, not an error of ours
@@ -175,15 +186,16 @@ class Exercise(ABC):
         return f"{text}. Likely cause: {hint}" if hint else text
 
     def _judge(self, case: Case, outcome: Outcome) -> None:
-        expected = self.reference(*_doubled(case.args), **_doubled(case.kwargs))
+        expected = self.reference(*map(doubled, case.args), **doubled(case.kwargs))
         items = self._items(outcome.value)
         wanted = expected if self.returns else (expected,)
-        dtype = next((a.dtype for a in case.args if isinstance(a, Tensor) and a.is_floating_point()), torch.float32)
+        dtype = next((a.dtype for a in case.args if isinstance(a, Tensor) and a.is_floating_point()), None)
         for label, item, want in zip(self._labels(), items, wanted, strict=True):
-            self._check_kind(label, item, dtype if want.is_floating_point() else want.dtype)
+            if error := kind_error(item, want, dtype):
+                raise Mistake(f"{label} {error}")
         self._check_unchanged(case, outcome.args_after)
-        tolerance = case.tolerance or TOLERANCE[dtype]
-        if all(_agree(item, want, tolerance) for item, want in zip(items, wanted, strict=True)):
+        tolerance = case.tolerance or TOLERANCE[dtype or torch.float32]
+        if all(agree(item, want, tolerance) for item, want in zip(items, wanted, strict=True)):
             return
         raise Mistake(
             self._diagnosis(case, items, wanted, tolerance) or self._difference(case, items, wanted, tolerance)
@@ -204,27 +216,9 @@ class Exercise(ABC):
             raise Mistake(f"{self.name} returned {len(value)} values, expected {len(self.returns)}: ({names})")
         return tuple(value)
 
-    @staticmethod
-    def _check_kind(label: str, item: Any, dtype: torch.dtype) -> None:
-        """Refuse all but a plain dense tensor on the CPU before anything is asked of it."""
-        if item is None:
-            raise Mistake(f"{label} None")
-        if type(item) is not Tensor:
-            raise Mistake(f"{label} {kind_of(item)}, expected a plain torch.Tensor")
-        if item.is_nested or item.layout is not torch.strided:
-            raise Mistake(f"{label} a sparse or nested tensor, expected a dense one")
-        if item.device.type != "cpu":
-            raise Mistake(
-                f"{label} a tensor on {item.device.type}, but its inputs are on cpu: keep to the device of the inputs"
-            )
-        if item.dtype != dtype:
-            got, want = dtype_name(item.dtype), dtype_name(dtype)
-            cause = "" if dtype == torch.bool else ", the dtype of its inputs"
-            raise Mistake(f"{label} a tensor of dtype {got}, expected {want}{cause}")
-
     def _check_unchanged(self, case: Case, args_after: tuple) -> None:
         for name, before, after in zip(self.parameters, case.args, args_after, strict=False):
-            if not _unchanged(before, after):
+            if not unchanged(before, after):
                 cause = "the caller still needs it, so make a new tensor"
                 raise Mistake(f"{self.name} changed its argument `{name}` in place; {cause}")
 
@@ -233,31 +227,22 @@ class Exercise(ABC):
         for way in self.wrong_ways:
             try:
                 wrong = way.compute(*case.args, **case.kwargs)
-            except (RuntimeError, IndexError):  # a wrong computation need not even be defined for these sizes
+            except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError):
+                # A wrong computation need not even be defined for these arguments.
                 continue
             wrong = wrong if self.returns else (wrong,)
             pairs = list(zip(items, wrong, wanted, strict=True))
-            harmless = all(_agree(mistaken, want, 10 * tolerance) for _, mistaken, want in pairs)
-            if not harmless and all(_agree(item, mistaken, tolerance) for item, mistaken, _ in pairs):
+            harmless = all(agree(mistaken, want, 10 * tolerance) for _, mistaken, want in pairs)
+            if not harmless and all(agree(item, mistaken, tolerance) for item, mistaken, _ in pairs):
                 return f"{self.name}: {way.phrase} ({self._inputs(case)})"
         return None
 
     def _difference(self, case: Case, items: tuple, wanted: tuple, tolerance: float) -> str:
         """Say where the first wrong item differs, without saying what is right there."""
-        label, item, want = next(
-            each for each in zip(self._labels(), items, wanted, strict=True) if not _agree(each[1], each[2], tolerance)
-        )
-        if item.shape != want.shape:
-            return f"{label} shape {tuple(item.shape)}, expected {tuple(want.shape)}, for {self._inputs(case)}"
-        if item.is_floating_point() and not item.isfinite().all():
-            bad = "NaN" if item.isnan().any() else "inf"
-            return f"{label} {bad} for {self._inputs(case)}"
-        wrong = _differs(item, want, tolerance)
-        first = wrong.nonzero()[0].tolist()
-        return (
-            f"{label} {int(wrong.sum())} wrong values of {wrong.numel()} for {self._inputs(case)}; "
-            f"the first is at position {first}"
-        )
+        for label, item, want in zip(self._labels(), items, wanted, strict=True):
+            if where := next(differences(item, want, tolerance), None):
+                return f"{label} {where}, for {self._inputs(case)}"
+        raise AssertionError("two equal values were to be told apart")
 
     def _inputs(self, case: Case) -> str:
         named = [*zip(self.parameters, case.args, strict=False), *case.kwargs.items()]
@@ -287,72 +272,14 @@ def local_call(function: Callable[..., Any]) -> Call:
     """Run a function of this process on copies of the arguments, so that it cannot spoil the originals."""
 
     def call(args: tuple, kwargs: dict) -> Outcome:
-        copies = tuple(_copy(value) for value in args)
+        copies = tuple(map(copy_of, args))
         try:
-            value = function(*copies, **{name: _copy(value) for name, value in kwargs.items()})
+            value = function(*copies, **{name: copy_of(value) for name, value in kwargs.items()})
         except (Exception, SystemExit) as error:
             raise CallFailed(type(error).__name__, _message(error), _where(error, function)) from None
         return Outcome(value, copies)
 
     return call
-
-
-def describe(name: str, value: Any) -> str:
-    """Say what an argument is: a tensor by its shape and any unusual dtype, anything else by its value."""
-    if isinstance(value, Tensor):
-        usual = value.dtype in (torch.float32, torch.int64, torch.bool)
-        return f"{name} of shape {tuple(value.shape)}" + ("" if usual else f" and dtype {dtype_name(value.dtype)}")
-    return f"{name} = {value!r}"
-
-
-def dtype_name(dtype: torch.dtype) -> str:
-    """Name a dtype as a student writes it after ``torch.``."""
-    return str(dtype).removeprefix("torch.")
-
-
-def kind_of(value: Any) -> str:
-    """Name the type of a returned value."""
-    if isinstance(value, (tuple, list)):
-        return f"a {type(value).__name__} of {len(value)}"
-    kind = type(value)
-    return clip(f"a {kind.__name__}" if kind.__module__ == "builtins" else f"a {kind.__module__}.{kind.__name__}")
-
-
-def clip(text: str) -> str:
-    """Keep the start of a text that may be enormous."""
-    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."
-
-
-def _copy(value: Any) -> Any:
-    return value.clone() if isinstance(value, Tensor) else value
-
-
-def _doubled(values: Any) -> Any:
-    if isinstance(values, dict):
-        return {name: _doubled(value) for name, value in values.items()}
-    if isinstance(values, tuple):
-        return tuple(_doubled(value) for value in values)
-    return values.double() if isinstance(values, Tensor) and values.is_floating_point() else values
-
-
-def _unchanged(before: Any, after: Any) -> bool:
-    if not isinstance(before, Tensor):
-        return type(before) is type(after) and before == after
-    return type(after) is Tensor and before.dtype == after.dtype and torch.equal(before, after)
-
-
-def _agree(value: Tensor, expected: Tensor, tolerance: float) -> bool:
-    # Shapes first: it costs nothing, and a returned tensor may claim to be enormous.
-    if value.shape != expected.shape or value.is_floating_point() != expected.is_floating_point():
-        return False
-    return not _differs(value, expected, tolerance).any()
-
-
-def _differs(value: Tensor, expected: Tensor, tolerance: float) -> Tensor:
-    if not expected.is_floating_point():
-        return value != expected
-    close = torch.isclose(value.detach().double(), expected.double(), rtol=tolerance, atol=tolerance, equal_nan=True)
-    return ~close
 
 
 def _message(error: BaseException) -> str:

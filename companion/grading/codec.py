@@ -105,6 +105,11 @@ def _encode(value: Any, payloads: list[bytes], count: list[int], depth: int) -> 
     if kind in (list, tuple):
         items = [_encode(item, payloads, count, depth + 1) for item in value]
         return ["list" if kind is list else "tuple", items]
+    if kind is dict:
+        if not all(map(_is_key, value)):
+            raise CodecError("a dict with keys other than int, str, and tuples of them")
+        pairs = [[_encode(each, payloads, count, depth + 1) for each in pair] for pair in value.items()]
+        return ["dict", pairs]
     if kind is str and len(value) > MAX_TEXT:
         raise CodecError(f"a str of {len(value)} characters, more than {MAX_TEXT}")
     if kind is int and value.bit_length() > MAX_INTEGER_BITS:
@@ -138,9 +143,28 @@ def _decode(node: Any, payloads: list[bytes], count: list[int], depth: int) -> A
             return [_decode(item, payloads, count, depth + 1) for item in items]
         case ["tuple", list(items)]:
             return tuple(_decode(item, payloads, count, depth + 1) for item in items)
+        case ["dict", list(pairs)]:
+            return _decode_dict(pairs, payloads, count, depth + 1)
         case ["tensor", str(dtype), list(shape)] if dtype in DTYPES and payloads:
             return _decode_tensor(DTYPES[dtype], shape, payloads.pop(0))
     raise CodecError("a description of no value")
+
+
+def _decode_dict(pairs: list, payloads: list[bytes], count: list[int], depth: int) -> dict:
+    decoded = {}
+    for pair in pairs:
+        if type(pair) is not list or len(pair) != 2:
+            raise CodecError("a dict entry that is no pair")
+        key, value = (_decode(node, payloads, count, depth) for node in pair)
+        if not _is_key(key) or key in decoded:
+            raise CodecError("a dict with a key that is no key, or twice the same")
+        decoded[key] = value
+    return decoded
+
+
+def _is_key(value: Any) -> bool:
+    """Allow as keys what can be compared without surprises: texts, whole numbers, and tuples of keys."""
+    return type(value) in (bool, int, str) or (type(value) is tuple and all(map(_is_key, value)))
 
 
 def _decode_tensor(dtype: torch.dtype, shape: list, payload: bytes) -> Tensor:

@@ -1,5 +1,7 @@
 """Laws of the specification, on an exercise small enough to see through."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -98,8 +100,8 @@ def test_an_answer_that_carries_gradients_passes():
         (lambda x: (2 * x).mT, "doubled returned shape (5, 3), expected (3, 5), for x of shape (3, 5), times = 1"),
         (lambda x: x.new_zeros(()).expand(10**9, 10**9), "shape (1000000000, 1000000000), expected (3, 5)"),
         (lambda x: x.new_zeros(0, 5), "shape (0, 5), expected (3, 5)"),
-        (lambda x: 2 * x / 0, "doubled returned inf for"),
-        (lambda x: x - x * torch.nan, "doubled returned NaN for"),
+        (lambda x: 2 * x / 0, "doubled returned inf, for x of shape"),
+        (lambda x: x - x * torch.nan, "doubled returned NaN, for x of shape"),
         (lambda x: 2 * x + torch.eye(3, 5), "3 wrong values of 15"),
         (lambda x: 3 * x, "doubled: you tripled (x of shape (3, 5), times = 1; the case)"),
         (lambda x: np.float64(2), "numpy.float64"),
@@ -125,6 +127,92 @@ def test_a_wrong_value_is_told_what_it_is(value, words):
 )
 def test_of_several_values_the_wrong_one_is_named(value, words):
     assert words in message(lambda x, times: value(x), Pair())
+
+
+class Plain(Exercise):
+    """Returns what it is told to expect: a stand-in for any exercise with plain values."""
+
+    slug, signature = "test", "plain(text, items)"
+    title = objective = why = try_next = "Return."
+    points, minutes, difficulty = 1, 1, 1
+
+    def __init__(self, expected):
+        self.expected = expected
+
+    def cases(self, generator):
+        yield Case(("abc", [1, [2, (3, "x")], {"k": [4]}]))
+
+    def reference(self, text, items):
+        return self.expected
+
+
+@pytest.mark.parametrize(
+    ("expected", "value"),
+    [
+        (3, 3),
+        (0.3, 0.1 + 0.2),
+        (2.0, 2),
+        (float("nan"), float("nan")),
+        ("é", "é"),
+        (True, True),
+        ([1, "a", (2, 3)], (1, "a", [2, 3])),
+        ({("a", "b"): 2, "c": [0.5]}, {"c": (0.5 + 1e-9,), ("a", "b"): 2}),
+        ([torch.ones(2)], [torch.ones(2)]),
+        ([], []),
+    ],
+)
+def test_a_right_plain_value_passes(expected, value):
+    Plain(expected).verify(local_call(lambda text, items: value), 0)
+
+
+@pytest.mark.parametrize(
+    ("expected", "value", "words"),
+    [
+        (3, None, "plain returned None: did you forget `return`?"),
+        (3, 4, "plain returned 4, which is wrong, for text = 'abc', items = [1, [2, (3, 'x')], {'k': [4]}]"),
+        (3, 3.0, "plain returned a float, expected an int"),
+        (1, True, "a bool, expected an int"),
+        (True, 1, "an int, expected a bool"),
+        (0.5, torch.tensor(0.5), "expected a plain float: take it out with .item()"),
+        (0.5, np.float64(0.5), "a numpy.float64, expected a float"),
+        (0.5, 0.25, "the wrong number 0.25"),
+        (0.5, float("nan"), "the wrong number nan"),
+        ("abc", "abd", "a text that is wrong from character 2 on: 'abd'"),
+        ("abc", "ab", "a text that is wrong from character 2 on: 'ab'"),
+        ("abc", b"abc", "a bytes, expected a str"),
+        ([1, 2], [1], "1 items, expected 2"),
+        ([1, [2, 3]], [1, [2, 4]], "4 at [1][1], which is wrong"),
+        ([1, 2], [1, "2"], "a str at [1], expected an int"),
+        ([1, 2], iter([1, 2]), "a list_iterator, expected a list"),
+        ([1, 2], {1, 2}, "a set, expected a list"),
+        ({"a": 1}, {}, "a dict without the key 'a'"),
+        ({"a": 1}, {"a": 1, "b": 2}, "a dict with the key 'b', which does not belong there"),
+        ({"a": [1]}, {"a": [2]}, "2 at ['a'][0], which is wrong"),
+        ({"a": 1}, Counter("a"), "a collections.Counter, expected a plain dict: wrap it in dict(...)"),
+        ([torch.ones(2)], [torch.zeros(2)], "2 wrong values of 2 at [0]"),
+        ([torch.ones(2)], [1.0], "a float at [0], expected a plain torch.Tensor"),
+    ],
+)
+def test_a_wrong_plain_value_is_told_what_it_is(expected, value, words):
+    assert words in message(lambda text, items: value, Plain(expected))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda items: items.append(1),
+        lambda items: items[1].clear(),
+        lambda items: items[2].update(k=5),
+        lambda items: items[2].pop("k"),
+        lambda items: items.__setitem__(0, True),
+    ],
+)
+def test_a_plain_argument_changed_in_place_is_named_and_the_original_is_safe(change):
+    exercise = Plain(0)
+    (case,) = exercise.cases(torch.Generator())
+    assert "changed its argument `items` in place" in message(lambda text, items: [0, change(items)][0], exercise)
+    local_call(lambda text, items: change(items))(case.args, {})
+    assert case.args == next(iter(exercise.cases(torch.Generator()))).args
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import struct
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,17 @@ tensors = st.builds(
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**200), 2**200), st.floats(), st.text(max_size=50), st.characters()
 )
+keys = st.recursive(
+    st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3).map(tuple),
+    max_leaves=4,
+)
 values = st.recursive(
-    scalars | tensors, lambda inner: st.lists(inner, max_size=4) | st.lists(inner, max_size=4).map(tuple), max_leaves=20
+    scalars | tensors,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.lists(inner, max_size=4).map(tuple) | st.dictionaries(keys, inner, max_size=4)
+    ),
+    max_leaves=20,
 )
 
 
@@ -47,6 +57,8 @@ def same(a, b) -> bool:
         return a.dtype == b.dtype and a.shape == b.shape and bytes_of(a) == bytes_of(b)
     if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, dict):
+        return same(list(a), list(b)) and same(list(a.values()), list(b.values()))
     return a == b or (isinstance(a, float) and math.isnan(a) and math.isnan(b))
 
 
@@ -105,7 +117,11 @@ class FakeInt(int):
         (torch.zeros(2, device="meta"), "meta"),
         (torch.zeros(1).expand(1 << 40), "more than 64 MB"),
         (FakeInt(3), "FakeInt"),
-        ({}, "dict"),
+        ({1.5: 1}, "dict with keys other than"),
+        ({(1, (2.5,)): 1}, "dict with keys other than"),
+        ({1: object()}, "object"),
+        ({i: i for i in range(6_000)}, "more than 10000 values"),
+        (Counter("aab"), "Counter"),
         (object(), "object"),
         (lambda: 0, "function"),
         ([[[[[[[[[[1]]]]]]]]]], "nested"),
@@ -141,6 +157,12 @@ GOOD = {"value": ["tensor", "float32", [2]], "sizes": [8]}
         frame({"sizes": [], "value": ["plain", {}]}),
         frame({"sizes": [], "value": ["plain", "x" * 20_000]}),
         frame({"sizes": [], "value": ["pickle", "gASV"]}),
+        frame({"sizes": [], "value": ["dict", {}]}),
+        frame({"sizes": [], "value": ["dict", [["plain", 1]]]}),
+        frame({"sizes": [], "value": ["dict", [[["plain", 1]]]]}),
+        frame({"sizes": [], "value": ["dict", [[["plain", 1.5], ["plain", 1]]]]}),
+        frame({"sizes": [], "value": ["dict", [[["list", []], ["plain", 1]]]]}),
+        frame({"sizes": [], "value": ["dict", [[["plain", 1], ["plain", 1]], [["plain", 1], ["plain", 2]]]]}),
         frame({"sizes": [-1], "value": ["plain", 1]}),
         frame({"sizes": [True], "value": ["plain", 1]}, b"x"),
         frame({"sizes": ["8"], "value": ["plain", 1]}),
