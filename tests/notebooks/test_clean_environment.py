@@ -1,4 +1,4 @@
-"""A student's whole way: a bare environment, the setup line, every cell of the lab; then once more without a network.
+"""A student's whole way: a bare environment, the setup line, every cell of a lab; then once more without a network.
 
 The environment has what a hosted notebook runtime has, and neither the companion nor anything it alone needs.
 """
@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from companion.data import fetch
+from companion.exercises import SLUGS
+from companion.publish.project import setup_line
 
 pytestmark = [pytest.mark.slow, pytest.mark.data, pytest.mark.timeout(900)]
 
@@ -70,23 +72,36 @@ def said(notebook: dict) -> dict[str, str]:
     return texts
 
 
-def test_the_lab_runs_in_a_bare_environment_and_then_without_a_network(runtime, repository_root, tmp_path):
-    fetch(["minilm"], progress=False)
+@pytest.fixture(scope="module")
+def equipped(runtime, repository_root, tmp_path_factory):
+    """The same environment after the setup line of a lab has run, and what it had installed before."""
     before = versions(runtime)
     assert "plm-companion" not in before
+    setup = tmp_path_factory.mktemp("setup") / "setup.py"
+    setup.write_text(setup_line(), encoding="utf8")
+    run([runtime, setup], cwd=setup.parent, COMPANION_SOURCE=f"{repository_root}[labs]")
+    return runtime, before
 
+
+def test_the_setup_line_adds_the_companion_and_changes_nothing_that_was_there(equipped):
+    python, before = equipped
+    after = versions(python)
+    assert "plm-companion" in after
+    assert {name: after[name] for name in before} == before
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_a_lab_runs_in_a_bare_environment_and_its_solution_without_a_network(equipped, repository_root, tmp_path, slug):
+    fetch(progress=False)
+    python, _ = equipped
     student = tmp_path / "student.ipynb"
-    shutil.copy(repository_root / "labs/attention.ipynb", student)
-    checks = said(execute(runtime, student, "--all", COMPANION_SOURCE=f"{repository_root}[labs]"))
+    shutil.copy(repository_root / f"labs/{slug}.ipynb", student)
+    checks = said(execute(python, student, "--all"))
     assert checks
     assert all("is not implemented yet" in text for text in checks.values()), checks
 
-    after = versions(runtime)
-    assert "plm-companion" in after
-    assert {name: after[name] for name in before} == before, "the setup line changed what was installed"
-
     solved = tmp_path / "solved.ipynb"
-    shutil.copy(repository_root / "labs/instructor/attention.ipynb", solved)
-    solved_checks = said(execute(runtime, solved, **OFFLINE))
+    shutil.copy(repository_root / f"labs/instructor/{slug}.ipynb", solved)
+    solved_checks = said(execute(python, solved, **OFFLINE))
     assert solved_checks.keys() == checks.keys()
     assert all(": right, " in text for text in solved_checks.values()), solved_checks
