@@ -28,11 +28,12 @@ WORKERS = 2
 def environment_hash(root: Path) -> str:
     """Return a hash of what a page's results depend on beside its own code.
 
-    That is the companion's source, the pinned versions, and the Python and torch that run it. jupyter-cache itself
+    That is the companion's files, the pinned versions, and the Python and torch that run it. jupyter-cache itself
     only looks at the page.
     """
     digest = hashlib.sha256()
-    for path in sorted((root / "companion").rglob("*.py")):
+    files = (path for path in (root / "companion").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    for path in sorted(files):
         digest.update(f"{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes() + b"\0")
     pins = root / "constraints.txt"
     digest.update(pins.read_bytes() if pins.exists() else b"")
