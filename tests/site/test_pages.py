@@ -14,6 +14,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
+from companion.exercises import SLUGS
 from tests.site.browser import ROOT, SITE
 
 pytestmark = pytest.mark.site
@@ -125,9 +126,9 @@ def test_open_in_colab_leads_to_the_notebook_that_the_repository_holds(page: str
     nbformat.validate(nbformat.read(ROOT / f"{page}.ipynb", as_version=4))
 
 
-def test_the_chapter_and_the_lab_have_a_notebook_for_colab():
+def test_every_chapter_and_lab_has_a_notebook_for_colab():
     notebooks = {name for name in toc_files() if (ROOT / f"{name}.ipynb").exists()}
-    assert {"book/attention", "labs/attention"} <= notebooks
+    assert {f"{folder}/{slug}" for folder in ("book", "labs") for slug in SLUGS} <= notebooks
 
 
 # ---- the table chapter | lab | code, in the README and on the first page ----
@@ -185,7 +186,7 @@ def test_the_chapter_links_to_its_code_and_the_code_to_its_chapter(slug: str, so
     assert any(href.startswith(chapter) for href in hrefs(reference))
 
 
-@pytest.mark.parametrize("package", ["attention", "transformer", "models", "data", "viz"])
+@pytest.mark.parametrize("package", ["language_models", "tokenization", "embeddings", "attention", "transformer", "models", "data", "viz"])
 def test_every_public_name_of_a_package_is_on_its_reference_page(package: str, soups: Soups):
     public = importlib.import_module(f"companion.{package}").__all__
     assert {f"companion.{package}.{name}" for name in public} <= targets(soups[f"book/api/{package}.html"])
