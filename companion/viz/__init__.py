@@ -3,6 +3,7 @@
 from companion.viz.charts import heads_chart, temperature_chart
 from companion.viz.display import explore, is_book_build, show
 from companion.viz.heatmap import attention_heatmap
+from companion.viz.pieces import pieces_chart
 from companion.viz.style import COLOURS, SEQUENTIAL, use_book_style
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "explore",
     "heads_chart",
     "is_book_build",
+    "pieces_chart",
     "show",
     "temperature_chart",
     "use_book_style",

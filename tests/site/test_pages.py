@@ -186,7 +186,9 @@ def test_the_chapter_links_to_its_code_and_the_code_to_its_chapter(slug: str, so
     assert any(href.startswith(chapter) for href in hrefs(reference))
 
 
-@pytest.mark.parametrize("package", ["language_models", "tokenization", "embeddings", "attention", "transformer", "models", "data", "viz"])
+@pytest.mark.parametrize(
+    "package", ["language_models", "tokenization", "embeddings", "attention", "transformer", "models", "data", "viz"]
+)
 def test_every_public_name_of_a_package_is_on_its_reference_page(package: str, soups: Soups):
     public = importlib.import_module(f"companion.{package}").__all__
     assert {f"companion.{package}.{name}" for name in public} <= targets(soups[f"book/api/{package}.html"])
