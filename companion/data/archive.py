@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
+import itertools
 import json
 import re
 import tarfile
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from companion.data.arrays import refuse_objects
 from companion.data.errors import DataError
 from companion.data.source import Bundle, Source, is_safe_path, kept_name
 
@@ -65,7 +66,7 @@ def extract(source: Source, path: Path, folder: Path) -> None:
             for member in source.members:
                 chunks = _lines(archive, member, left) if isinstance(member, Bundle) else _chunks(archive, member)
                 left -= _write(chunks, folder / kept_name(member), left)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, UnicodeDecodeError) as error:
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
         raise DataError(f"{path.name} is damaged ({error}); run the fetch again") from error
     if left:
         raise DataError(f"{path.name} holds {left} bytes less than the {source.unpacked} declared for {source.name!r}")
@@ -73,13 +74,11 @@ def extract(source: Source, path: Path, folder: Path) -> None:
 
 def _write(chunks: Iterator[bytes], target: Path, limit: int) -> int:
     """Write at most ``limit`` bytes, so that a crafted archive cannot fill the disk."""
-    written = 0
+    chunks = _limited(chunks, limit, target.name)
+    head = next(chunks, b"")
+    _refuse_pickle(head, target.name)
     with target.open("wb") as file:
-        for chunk in _limited(chunks, limit, target.name):
-            if not written:
-                _refuse_pickle(chunk, target.name)
-            written += file.write(chunk)
-    return written
+        return sum(map(file.write, itertools.chain([head], chunks)))
 
 
 def _limited(chunks: Iterator[bytes], limit: int, name: str) -> Iterator[bytes]:
@@ -92,29 +91,16 @@ def _limited(chunks: Iterator[bytes], limit: int, name: str) -> Iterator[bytes]:
 
 
 def _refuse_pickle(head: bytes, name: str) -> None:
+    if name.endswith(".npy"):
+        refuse_objects(head, name)
+        return
     # Pickles of protocol 2 and later begin with 0x80 and the protocol, torch's own files are zip archives. In a
     # safetensors file the first eight bytes are a length, which may look like either; its header follows.
-    if name.endswith(".npy"):
-        return _refuse_objects(head, name)
     is_safetensors = name.endswith(".safetensors") and head[8:9] == b"{"
     is_pickle = head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05"
     is_zip = head[:4] == b"PK\x03\x04" and not name.endswith(".npz")
     if not is_safetensors and (is_pickle or is_zip or name.endswith(".safetensors")):
         raise DataError(f"{name} is refused: its content is not what its name says and may be a pickle")
-
-
-def _refuse_objects(head: bytes, name: str) -> None:
-    # The header of an .npy file says what its numbers are; Python objects, the one other content, are pickled.
-    from numpy.lib import format as npy
-
-    file = io.BytesIO(head)
-    try:
-        version = npy.read_magic(file)
-        _, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(file)
-    except ValueError as error:
-        raise DataError(f"{name} is refused: its content is not what its name says ({error})") from error
-    if dtype.hasobject:
-        raise DataError(f"{name} is refused: it holds Python objects, which are pickled, and not numbers")
 
 
 @contextmanager
@@ -133,8 +119,14 @@ def _names(archive: Archive) -> list[str]:
 
 def _lines(archive: Archive, bundle: Bundle, limit: int) -> Iterator[bytes]:
     pattern = re.compile(re.escape(bundle.pattern).replace(r"\*", "[^/]*"))
-    for path in sorted(filter(pattern.fullmatch, _names(archive))):
-        text = b"".join(_limited(_chunks(archive, path), limit, bundle.name)).decode()
+    paths = sorted(filter(pattern.fullmatch, _names(archive)))
+    if not paths:
+        raise DataError(f"the archive has no member {bundle.pattern!r}")
+    for path in paths:
+        try:
+            text = b"".join(_limited(_chunks(archive, path), limit, bundle.name)).decode()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path} is refused: it is no UTF-8 text ({error.reason})") from error
         yield json.dumps([path, text], ensure_ascii=False).encode() + b"\n"
 
 

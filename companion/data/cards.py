@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 from companion.data.registry import sources
 from companion.data.source import Source
 
@@ -30,6 +33,16 @@ def card(source: Source) -> dict[str, str]:
 def card_table() -> list[dict[str, str]]:
     """List the cards of all sources; a label that does not apply to a source is missing from its card."""
     return [card(source) for source in sources()]
+
+
+def short_licence(source: Source) -> str:
+    """Return the licence's name without its explanation, for a table."""
+    return re.split(r" \(|[:;,]", source.licence)[0]
+
+
+def download_size(wanted: Iterable[Source]) -> int:
+    """Add up the bytes to download for several sources; those of one package share it."""
+    return sum({source.sha256: source.size for source in wanted}.values())
 
 
 def megabytes(size: int) -> str:

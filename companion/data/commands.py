@@ -15,15 +15,20 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="So
 
 @app.command("list")
 def list_sources() -> None:
-    """List the sources: size of the download, licence, and whether it is in the cache."""
+    """List the sources by what they are for: size of the download, licence, and whether it is in the cache."""
     from companion.data import cache_dir, is_fetched, sources
-    from companion.data.cards import megabytes
+    from companion.data.cards import download_size, megabytes, short_licence
 
     table = Table("name", "kind", "download", "licence", "fetched")
-    for source in sources():
-        fetched = "[green]yes[/]" if is_fetched(source) else "no"
-        table.add_row(source.name, source.kind, megabytes(source.size), source.licence, fetched)
+    for use in dict.fromkeys(source.use for source in sources()):
+        table.add_section()
+        table.add_row(f"[bold]{use}[/]")
+        for source in sources():
+            if source.use == use:
+                fetched = "[green]yes[/]" if is_fetched(source) else "no"
+                table.add_row(source.name, source.kind, megabytes(source.size), short_licence(source), fetched)
     Console().print(table)
+    typer.echo(f"all of them: {megabytes(download_size(sources()))}; sources of one package share its download")
     typer.echo(f"cache: {cache_dir()}")
 
 
@@ -49,7 +54,7 @@ def show(name: Annotated[str, typer.Argument(help="One source.")]) -> None:
     for label, text in card(source).items():
         table.add_row(f"[bold]{label}[/]", text)
     console.print(table)
-    if source.reader:
+    if source.kind == "dataset":
         for row in rows_of(name)[:3]:
             console.rule()
             for column, value in row.items():

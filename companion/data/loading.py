@@ -1,4 +1,4 @@
-"""From a name to a dataset in memory or to the folder of a model."""
+"""From a name to a dataset or vectors in memory, or to the folder of a model."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ def load(name: str, split: str | None = None, seed: int = 0) -> Dataset:
     split : {"train", "validation", "test"} or None
         One of three disjoint parts (90, 5 and 5 percent), or all rows in the source's order.
     seed : int
-        Chooses which rows are held out. The choice depends on the rows' texts alone, so it is the same on every
-        system and with every version of the libraries.
+        Chooses which rows are held out. The choice depends on the rows' texts alone (for the interface strings on
+        their keys, so that the translations of a string stay together): it is the same on every system and with every
+        version of the libraries.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from companion._validation import describe, require_count
+from companion._validation import require_count
 
 
 class WordVectors:
@@ -38,7 +38,9 @@ class WordVectors:
         self.index = {word: row for row, word in enumerate(self.words)}
         self.matrix = np.asarray(matrix, dtype=np.float32)
         if not self.words or len(self.index) != len(self.words):
-            raise ValueError(f"words must be distinct and at least one, got {len(self.words)}, {len(self.index)} distinct")
+            raise ValueError(
+                f"words must be distinct and at least one, got {len(self.words)}, {len(self.index)} distinct"
+            )
         if self.matrix.ndim != 2 or len(self.matrix) != len(self.words) or self.matrix.shape[1] == 0:
             raise ValueError(f"matrix must have one row a word ({len(self.words)}), got shape {self.matrix.shape}")
         if not np.isfinite(self.matrix).all():

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int32
 
-from companion._validation import describe, require_count, require_finite, requires
+from companion._validation import describe, require_count, requires
+from companion.embeddings._checks import require_not_negative
 
 # Letters or digits of any script; neither punctuation nor the two mixed.
 WORD = re.compile(r"[^\W\d_]+|\d+")
@@ -150,9 +151,7 @@ class Corpus:
 
 
 def _check_keep(counts: Any, sample: Any) -> None:
-    require_finite("sample", sample)
-    if sample < 0:
-        raise ValueError(f"sample must be at least 0 (0 keeps every word), got {sample}")
+    require_not_negative("sample", sample, "which keeps every word")
 
 
 @requires(_check_keep)

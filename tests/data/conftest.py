@@ -29,6 +29,7 @@ def declare(path, members, **changes):
     """Declare the source of a file as a good registry would."""
     fields = {
         "name": path.name.split("-")[0],
+        "use": "plain text",
         "distribution": path.name.split("-")[0],
         "version": "1.0",
         "filename": path.name,
@@ -117,9 +118,9 @@ def index(tmp_path, monkeypatch):
 def publish(index, monkeypatch):
     """Put a wheel on the index and its source into the registry."""
 
-    def _publish(name="tiny", content=b"a few rows\n", extra=None, **changes):
+    def _publish(name="tiny", content=b"a few rows\n", extra=None, tags="py3-none-any", **changes):
         members = {f"{name}/data/rows.txt": content}
-        path = write_wheel(index.folder / f"{name}-1.0-py3-none-any.whl", members | (extra or {}))
+        path = write_wheel(index.folder / f"{name}-1.0-{tags}.whl", members | (extra or {}))
         source = declare(path, members, **changes)
         monkeypatch.setattr(registry, "REGISTRY", (*(s for s in registry.REGISTRY if s.name != name), source))
         return source

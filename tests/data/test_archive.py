@@ -4,10 +4,12 @@ import io
 import pickle
 import tarfile
 
+import numpy as np
 import pytest
 
-from companion.data import DataError
+from companion.data import Bundle, DataError
 from companion.data.archive import extract, verify
+from companion.data.arrays import read_array
 
 ROWS = {"tiny/data/rows.txt": b"one\ntwo\nthree\n"}
 
@@ -76,7 +78,7 @@ def test_extraction_stops_at_the_declared_size(tmp_path, out, make_wheel, pin):
     path = make_wheel(tmp_path / "tiny-1.0-py3-none-any.whl", bomb)
     with pytest.raises(DataError, match="larger than declared: stopped after 14 bytes"):
         extract(pin(path, ROWS), path, out)
-    assert (out / "rows.txt").stat().st_size <= 14
+    assert sum(file.stat().st_size for file in out.iterdir()) <= 14
 
 
 def test_less_than_the_declared_size_is_refused(tmp_path, out, make_wheel, pin):
@@ -114,6 +116,85 @@ def test_weights_saved_by_torch_under_another_name_are_refused(tmp_path, out, ma
     path = make_wheel(tmp_path / "tiny-1.0-py3-none-any.whl", members)
     with pytest.raises(DataError, match="may be a pickle"):
         extract(pin(path, members), path, out)
+
+
+def saved(array, **options):
+    buffer = io.BytesIO()
+    np.save(buffer, array, **options)
+    return buffer.getvalue()
+
+
+def test_an_npy_of_numbers_passes(tmp_path, out, make_wheel, pin):
+    numbers = np.arange(21, dtype=np.float32).reshape(3, 7)
+    members = {"tiny/vectors.npy": saved(numbers)}
+    path = make_wheel(tmp_path / "tiny-1.0-py3-none-any.whl", members)
+    extract(pin(path, members), path, out)
+    assert np.array_equal(read_array(out / "vectors.npy"), numbers)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (saved(np.array([Bomb(), None], dtype=object), allow_pickle=True), "holds Python objects, which are pickled"),
+        (saved(np.zeros(3, dtype=[("number", "f4"), ("thing", "O")]), allow_pickle=True), "holds Python objects"),
+        (pickle.dumps(Bomb()), "is not what its name says"),
+        (b"", "is not what its name says"),
+        (b"\x93NUMPY\x01\x00\x10\x00{'descr': open('x'", "is not what its name says"),
+        (b"\x93NUMPY\x07\x00" + bytes(20), "is not what its name says"),
+    ],
+    ids=["objects", "a record with objects", "a pickle", "nothing", "code for a header", "an unknown version"],
+)
+def test_an_npy_that_is_no_array_of_numbers_is_refused_when_unpacked_and_when_read(
+    tmp_path, out, content, reason, make_wheel, pin, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    members = {"tiny/vectors.npy": content}
+    path = make_wheel(tmp_path / "tiny-1.0-py3-none-any.whl", members)
+    with pytest.raises(DataError, match=rf"vectors\.npy is refused: .*{reason}"):
+        extract(pin(path, members, unpacked=max(1, len(content))), path, out)
+    (out / "vectors.npy").write_bytes(content)  # as if it had been changed after the fetch
+    with pytest.raises(DataError, match=r"vectors\.npy is refused: .*Nothing in it was run"):
+        read_array(out / "vectors.npy")
+    assert not (tmp_path / "unpickled.txt").exists()
+
+
+COUNTRIES = {
+    "tiny/data/b/two.json": '{"name": "Österreich"}'.encode(),
+    "tiny/data/a/one.json": b'{"name": "Chad"}',
+    "tiny/data/a/deeper/three.json": b"{}",
+    "tiny/data/a/one.txt": b"not asked for",
+}
+LINES = b'["tiny/data/a/one.json", "{\\"name\\": \\"Chad\\"}"]\n' + (
+    '["tiny/data/b/two.json", "{\\"name\\": \\"Österreich\\"}"]\n'.encode()
+)
+
+
+def test_a_bundle_holds_the_matching_files_of_one_folder_depth_in_order(tmp_path, out, make_wheel, pin):
+    path = make_wheel(tmp_path / "tiny-1.0-py3-none-any.whl", COUNTRIES)
+    bundle = Bundle("countries.jsonl", "tiny/data/*/*.json")
+    extract(pin(path, {bundle: LINES}), path, out)
+    assert [file.name for file in out.iterdir()] == ["countries.jsonl"]
+    assert (out / "countries.jsonl").read_bytes() == LINES
+
+
+def test_a_bundle_stops_at_the_declared_size(tmp_path, out, make_wheel, pin):
+    path = make_wheel(tmp_path / "tiny-1.0-py3-none-any.whl", COUNTRIES | {"tiny/data/c/x.json": b" " * 5_000_000})
+    bundle = Bundle("countries.jsonl", "tiny/data/*/*.json")
+    with pytest.raises(DataError, match=r"countries\.jsonl is larger than declared"):
+        extract(pin(path, {bundle: LINES}), path, out)
+    assert sum(file.stat().st_size for file in out.iterdir()) <= len(LINES)
+
+
+def test_a_bundle_takes_text_only_so_a_pickle_among_its_files_is_refused(tmp_path, out, make_wheel, pin):
+    path = make_wheel(tmp_path / "tiny-1.0-py3-none-any.whl", {"tiny/data/a/one.json": pickle.dumps(Bomb(), 4)})
+    with pytest.raises(DataError, match=r"one\.json is refused: it is no UTF-8 text"):
+        extract(pin(path, {Bundle("countries.jsonl", "tiny/data/*/*.json"): LINES}), path, out)
+
+
+def test_a_bundle_without_files_is_refused(tmp_path, out, make_wheel, pin):
+    path = make_wheel(tmp_path / "tiny-1.0-py3-none-any.whl", ROWS)
+    with pytest.raises(DataError, match=r"no member 'tiny/data/\*/\*\.json'"):
+        extract(pin(path, {Bundle("countries.jsonl", "tiny/data/*/*.json"): LINES}), path, out)
 
 
 def test_a_safetensors_file_whose_header_length_looks_like_a_pickle_passes(tmp_path, out, make_wheel, pin):

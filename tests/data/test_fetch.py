@@ -1,6 +1,8 @@
 """Fetching: pinned, atomic, idempotent, safe to interrupt and to run twice; every failure says what to do."""
 
+import dataclasses
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +11,7 @@ from collections import namedtuple
 
 import pytest
 
-from companion.data import DataError, cache_dir, fetch, is_fetched
+from companion.data import DataError, cache_dir, fetch, is_fetched, registry
 from companion.data.cache import MANIFEST, folder_of, write_manifest
 
 # Runs in a process of its own: the registry of the test is rebuilt from its fields.
@@ -54,6 +56,51 @@ def test_a_second_fetch_asks_nobody_and_takes_milliseconds(publish, index):
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 0.02
     assert index.downloads == downloads == 1
+
+
+@pytest.fixture
+def siblings(publish, monkeypatch):
+    """Two sources in one package, and a third in another."""
+    first = publish(extra={"tiny/data/more.txt": b"other rows\n"})
+    second = dataclasses.replace(first, name="second", members=("tiny/data/more.txt",), unpacked=11)
+    monkeypatch.setattr(registry, "REGISTRY", (first, second))
+    return first, second, publish("third")
+
+
+def test_sources_of_one_package_are_downloaded_once_and_unpacked_together(siblings, index):
+    first, second, third = siblings
+    fetch("second", progress=False)
+    assert [is_fetched(source) for source in siblings] == [True, True, False]
+    assert [path.name for path in folder_of(first).glob("*.txt")] == ["rows.txt"]
+    assert [path.name for path in folder_of(second).glob("*.txt")] == ["more.txt"]
+    assert index.downloads == 1
+    fetch(progress=False)
+    assert is_fetched(third)
+    assert index.downloads == 2
+
+
+def test_a_package_whose_first_source_is_there_is_downloaded_for_its_second(siblings):
+    first, second, _ = siblings
+    fetch(progress=False)
+    shorten_a_file(folder_of(first), first)
+    before = (folder_of(second) / "more.txt").stat().st_ino
+    fetch(progress=False)
+    assert is_fetched(first)
+    assert (folder_of(second) / "more.txt").stat().st_ino == before
+
+
+def test_the_size_of_all_that_is_missing_is_told_before_it_is_fetched(siblings, capsys):
+    fetch()
+    told = capsys.readouterr().err
+    assert re.match(r"3 sources to fetch, \d+\.\d MB\n", told)
+    assert re.findall(r"^fetched (\w+) into", told, re.MULTILINE) == ["tiny", "second", "third"]
+
+
+@pytest.mark.parametrize("tags", ["cp39-cp39-win_amd64", "cp313-cp313t-manylinux_2_24_x86_64.manylinux_2_28_x86_64"])
+def test_a_wheel_built_for_another_python_or_system_is_fetched_all_the_same(publish, tags):
+    source = publish(tags=tags)
+    fetch("tiny", progress=False)
+    assert is_fetched(source)
 
 
 def test_a_pinned_source_archive_is_never_replaced_by_a_wheel(publish):

@@ -5,12 +5,16 @@ import random
 import unicodedata
 from collections import Counter
 
+import numpy as np
+import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from companion.data import DataError, readers
 from companion.data.loading import SPLITS, part
-from companion.data.readers import read_recipes, read_wiki, strip_markup, tidy, unique
+from companion.data.readers import read_recipes, read_wiki
+from companion.data.readers.cleaning import plain, strip_markup, tidy, unique
 
 messy = st.text(alphabet="ab ,.;:()[]\n\t\u00a0\u2009\u2060\u200be\u0301*'", max_size=40)
 
@@ -22,6 +26,13 @@ def test_tidy_leaves_no_double_space_no_empty_parentheses_and_no_invisible_chara
     assert "()" not in clean
     assert "( " not in clean
     assert not {"\u2060", "\u200b"} & set(clean)
+    assert unicodedata.is_normalized("NFC", clean)
+
+
+@given(st.text(max_size=40))
+def test_plain_text_is_nfc_with_single_spaces_and_stays_so(text):
+    clean = plain(text)
+    assert clean == " ".join(clean.split()) == plain(clean)
     assert unicodedata.is_normalized("NFC", clean)
 
 
@@ -94,6 +105,15 @@ def test_the_three_parts_are_disjoint_and_together_everything(count, seed):
     assert len(parts[1]) == len(parts[2]) == round(0.05 * count)
 
 
+@given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["en", "fr"])), max_size=60), st.integers(0, 5))
+def test_rows_with_one_key_are_in_one_part(pairs, seed):
+    rows = [{"key": str(key), "text": f"{language} {key}"} for key, language in pairs]
+    parts = [part(rows, split, seed, "key") for split in SPLITS]
+    assert sum(map(len, parts)) == len(rows)
+    for row in rows:
+        assert sum(row["key"] in {other["key"] for other in rows_} for rows_ in parts) == 1
+
+
 @given(st.integers(0, 5), st.randoms(use_true_random=False))
 def test_a_part_does_not_depend_on_the_order_of_the_rows(seed, generator):
     rows = [{"text": f"row {index}"} for index in range(61)]
@@ -132,3 +152,143 @@ def test_articles_that_lost_their_formulas_and_recipes_with_markup_left_are_drop
     (row,) = read_recipes(tmp_path)
     assert row["ingredients"] == ["1 cup milk"]
     assert row["text"] == "Tea\nIngredients: 1 cup milk\nBoil the milk with the tea leaves."
+
+
+def write(folder, name, *lines):
+    (folder / name).write_text("\n".join(lines), encoding="utf-8")
+
+
+def write_json(folder, name, *values):
+    write(folder, name, *(json.dumps(value, ensure_ascii=False) for value in values))
+
+
+def test_french_keeps_the_space_before_its_colon_and_loses_the_marks_of_foreign_links(tmp_path):
+    extract = "Le roi\u00a0: Johann Wirn (en), ''maire'' de Berne [1]\u00a0; il fut élu en 1291 ."
+    article = {"title": "Roi", "extract": extract, "description": None, "topic": "Histoire"}
+    write_json(tmp_path, "summaries_fr-fr.json", {"Roi": article})
+    (row,) = read_wiki(tmp_path)
+    assert row["text"] == "Le roi : Johann Wirn, maire de Berne ; il fut élu en 1291."
+
+
+def test_a_boolq_passage_stands_once_with_its_title_wherever_the_file_has_it(tmp_path):
+    long = "The ``wild boar'' is the king 's animal and lives -- as pigs do -- in the wood."
+    clean = 'The "wild boar" is the king\'s animal and lives -- as pigs do -- in the wood.'
+    other = "An ostrich is a large bird that cannot fly but runs fast."
+    write_json(tmp_path, "dev.jsonl", {"passage": long, "title": "Feral pig"})
+    write_json(tmp_path, "combined.jsonl", {"passage": long}, {"passage": f"Ostrich -- {other}"})
+    write_json(tmp_path, "test.jsonl", {"passage": f"Ostrich -- {other}"})
+    assert readers.read_boolq(tmp_path) == [{"title": "Feral pig", "text": clean}, {"title": "Ostrich", "text": other}]
+
+
+def test_bible_verses_are_joined_by_chapter_and_the_empty_one_is_dropped(tmp_path):
+    verses = ["In the beginning was the Word,", "and the Word was with God.", "[]", "There was a man sent from God."]
+    numbers = [("John", 1), ("John", 1), ("John", 1), ("John", 2)]
+    write_json(
+        tmp_path,
+        "kjv.jsonl",
+        *({"book": b, "chapter": c, "text": text} for (b, c), text in zip(numbers, verses, strict=True)),
+    )
+    assert readers.read_kjv(tmp_path) == [
+        {"book": "John", "chapter": 1, "text": "In the beginning was the Word, and the Word was with God."},
+        {"book": "John", "chapter": 2, "text": "There was a man sent from God."},
+    ]
+
+
+def test_factbook_entries_carry_their_country_and_field_and_short_ones_are_dropped(tmp_path):
+    long = "<p>one two three four five&nbsp;six seven eight nine ten eleven twelve</p>"
+    chad = {
+        "Government": {"Country name": {"conventional short form": {"text": "Chad"}}, "Flag": {"text": long}},
+        "Economy": {"Trade": {"text": "too short", "with": {"text": long + " and Peru"}}},
+    }
+    world = {"Geography": {"Climate": {"text": long + " and more", "note": "kept out"}}}
+    union = {
+        "Government": {
+            "Union name": {"conventional long form": {"text": "European Union"}},
+            "Flag": {"text": long + "!?x"},
+        }
+    }
+    write_json(
+        tmp_path,
+        "countries.jsonl",
+        *(
+            [path, json.dumps(tree)]
+            for path, tree in (("d/africa/cd.json", chad), ("d/world/xx.json", world), ("d/europe/ee.json", union))
+        ),
+    )
+    rows = readers.read_factbook(tmp_path)
+    assert [(row["country"], row["section"], row["field"]) for row in rows] == [
+        ("Chad", "Government", "Flag"),
+        ("Chad", "Economy", "Trade, with"),
+        ("World", "Geography", "Climate"),
+        ("European Union", "Government", "Flag"),
+    ]
+    assert rows[0]["text"] == "one two three four five six seven eight nine ten eleven twelve"
+
+
+def test_a_review_with_both_labels_or_lost_characters_is_no_review(tmp_path):
+    write(tmp_path, "pos.txt", "这本书写得很好。", "这本书 写得很好!", "价格便宜，质量不错。", "好")
+    write(tmp_path, "neg.txt", "房间太小了，不会再来。", "价格便宜, 质量不错", "一拿到?器，这?是正品?有人?手")
+    assert readers.read_zh_reviews(tmp_path) == [
+        {"text": "房间太小了，不会再来。", "label": 0},
+        {"text": "这本书写得很好。", "label": 1},
+    ]
+
+
+def test_newspaper_lines_become_words_and_tags_even_where_the_word_is_a_slash(tmp_path):
+    write(tmp_path, "199801.txt", "迈向/v  充满/v  希望/n  的/u  新/a  世纪/n  //w  一九九八年/t", "", "本报/r 讯/Ng")
+    assert readers.read_zh_news(tmp_path) == [
+        {
+            "text": "迈向充满希望的新世纪/一九九八年",
+            "words": ["迈向", "充满", "希望", "的", "新", "世纪", "/", "一九九八年"],
+            "tags": ["v", "v", "n", "u", "a", "n", "w", "t"],
+        }
+    ]
+
+
+def test_the_best_translated_key_stands_for_its_english_string(tmp_path):
+    def strings(language, **components):
+        write_json(
+            tmp_path,
+            f"{language}.jsonl",
+            *(
+                [f"homeassistant/components/{name}/translations/{language}.json", json.dumps(tree)]
+                for name, tree in components.items()
+            ),
+        )
+
+    strings("en", lamp={"title": "Lamp", "state": {"on": "Switched  on", "off": "-"}}, plug={"on": "Switched on"})
+    strings("de", lamp={"title": "Lamp", "state": {"on": "Eingeschaltet"}}, plug={"on": "An"}, old={"x": "Veraltet"})
+    strings("fr", plug={"on": "Allumé"}, lamp={"title": ""})
+    assert readers.read_interface_strings(tmp_path) == [
+        {"key": "lamp.title", "language": "en", "text": "Lamp"},
+        {"key": "plug.on", "language": "en", "text": "Switched on"},
+        {"key": "plug.on", "language": "de", "text": "An"},
+        {"key": "plug.on", "language": "fr", "text": "Allumé"},
+    ]
+
+
+def test_word_tests_are_read_as_published(tmp_path):
+    write(
+        tmp_path, "wordsim353.tsv", "# Word 1\tWord 2\tHuman (mean)", "tiger\ttiger\t10.00", "Jerusalem\tIsrael\t8.46"
+    )
+    write(tmp_path, "simlex999.txt", "# a comment", "old\tnew\t1.58")
+    assert [tuple(row.values()) for row in readers.read_word_pairs(tmp_path)] == [
+        ("wordsim353", "tiger", "tiger", 10.0),
+        ("wordsim353", "Jerusalem", "Israel", 8.46),
+        ("simlex999", "old", "new", 1.58),
+    ]
+    write(tmp_path, "questions-words.txt", ": family", "boy girl king queen", ": gram8-plural", "cat cats dog dogs")
+    assert [tuple(row.values()) for row in readers.read_analogies(tmp_path)] == [
+        ("family", "boy", "girl", "king", "queen"),
+        ("gram8-plural", "cat", "cats", "dog", "dogs"),
+    ]
+
+
+def test_vectors_that_are_not_one_a_word_are_refused(tmp_path):
+    words = pyarrow.table({"index": ["the", "of", "and"]})
+    pyarrow.parquet.write_table(words, tmp_path / "glove_6B_index.parquet")
+    np.save(tmp_path / "glove_6B_50d_emb.npy", np.zeros((3, 50), dtype=np.float32))
+    assert readers.read_glove(tmp_path)[0] == ["the", "of", "and"]
+    np.save(tmp_path / "glove_6B_50d_emb.npy", np.zeros((2, 50), dtype=np.float32))
+    with pytest.raises(DataError, match=r"holds 3 words but vectors of shape \(2, 50\)"):
+        readers.read_glove(tmp_path)

@@ -1,0 +1,98 @@
+"""Cut text into words before any merge, as GPT-2 and its successors do."""
+
+import re
+from collections.abc import Callable
+
+import regex
+
+from companion._validation import describe
+
+#: GPT-2's: contractions, then letters, digits or other signs, each with the space before it, then white space.
+GPT2_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
+
+#: GPT-4's and Llama 3's: contractions in capitals too, at most three digits together, signs keep the line ends after
+#: them, and white space ends with its last line end.
+GPT4_PATTERN = (
+    r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"""
+    r""" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
+)
+
+# Unicode's white space. The \s of `re` is no use: it takes four control characters for spaces that \s of the patterns
+# above does not.
+_SPACE = "\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_SPACE_IN_LINE = _SPACE.replace("\t-\r", "\t\v\f")
+
+# The exact patterns are slow. A unit is a coarser piece, cut only by white space, such that the words of a text are the
+# words of its units, one after the other: whoever has seen a unit need not cut it again.
+_UNITS = {
+    GPT2_PATTERN: rf" ?[^{_SPACE}]+|[{_SPACE}]+(?![^{_SPACE}])|[{_SPACE}]+",
+    GPT4_PATTERN: rf"[{_SPACE_IN_LINE}]?[^{_SPACE}]+(?:[{_SPACE}]*[\r\n]+)?|[{_SPACE}]*[\r\n]+|"
+    rf"[{_SPACE}]+(?![^{_SPACE}])|[{_SPACE}]+",
+}
+_LOOKAHEAD = 3  # characters: as far as a contraction reaches
+
+
+class Pretokenizer:
+    """Cut text into words that no merge crosses.
+
+    Parameters
+    ----------
+    pattern
+        A regular expression whose matches are the words; what lies between two matches is a word too. To cut a stream,
+        it must not look back, and not look further ahead than three characters or the end of a stretch of white space.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the pattern is not a string, not a regular expression, or has a capturing group.
+    """
+
+    def __init__(self, pattern: str = GPT2_PATTERN):
+        if not isinstance(pattern, str):
+            raise TypeError(f"pattern must be a string, got {describe(pattern)}")
+        try:
+            self._exact = regex.compile(pattern)
+        except regex.error as error:
+            raise ValueError(f"pattern must be a regular expression, got {pattern!r}: {error}") from None
+        if self._exact.groups:
+            raise ValueError(f"pattern must not capture, got {pattern!r}; write (?:...) for (...)")
+        self.pattern = pattern
+        self._is_known = pattern in _UNITS
+        #: Pieces of a text to be remembered, and the words of such a piece; both are words for other patterns.
+        self.units: Callable[[str], list[str]] = self.words
+        self.words_of: Callable[[str], list[str]] = lambda unit: [unit]
+        if self._is_known:
+            self.units, self.words_of = re.compile(_UNITS[pattern]).findall, self._exact.findall
+
+    def words(self, text: str) -> list[str]:
+        """Return the words of a text; joined, they are the text.
+
+        >>> Pretokenizer().words("It's 42  now")
+        ['It', "'s", ' 42', ' ', ' now']
+        """
+        words = self._exact.findall(text)
+        if self._is_known or sum(map(len, words)) == len(text):
+            return words
+        words, end = [], 0
+        for match in self._exact.finditer(text):
+            words += [text[end : match.start()], match.group()]
+            end = match.end()
+        return [word for word in (*words, text[end:]) if word]
+
+    def safe_cut(self, text: str) -> int:
+        """Find a late position where the text may be cut, whatever follows, without changing its words; 0 if none."""
+        if self._is_known:  # these two begin a word at each single space between two signs
+            cut = text.rfind(" ", 1, -1)
+            while cut > 0:
+                if not (text[cut - 1].isspace() or text[cut + 1].isspace()):
+                    return cut
+                cut = text.rfind(" ", 1, cut)
+        # A word is certain if nothing it looked at can still change: more of the same word, of white space, or what a
+        # contraction looks ahead to.
+        certain = min(len(text.rstrip()) - 1, len(text) - _LOOKAHEAD - 1)
+        end = 0
+        for word in self.words(text):
+            if end + len(word) > certain:
+                break
+            end += len(word)
+        return end
