@@ -1,13 +1,11 @@
 """GloVe: vectors whose products are the logarithms of co-occurrence counts, fitted by weighted least squares."""
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from rich.progress import Progress
 from scipy.sparse import csr_array, issparse
 from torch import Generator, Tensor
@@ -15,6 +13,7 @@ from torch import Generator, Tensor
 from companion._validation import describe, require_count, require_finite, requires
 from companion.embeddings._checks import require_positive
 from companion.embeddings.negative_sampling import Trained
+from companion.embeddings.nonzeros import Nonzeros
 from companion.embeddings.vectors import WordVectors
 from companion.embeddings.vocabulary import Vocabulary
 
@@ -59,76 +58,28 @@ def glove_loss(
 
 @dataclass(frozen=True)
 class Part:
-    """Some nonzeros of the matrix, by rows and, for the other half of the gradient, by columns."""
+    """Some of the pairs that were seen together: where they are, log X, and f(X)."""
 
-    row_starts: Int[Tensor, " row_bound"]
-    columns: Int[Tensor, " nonzero"]
-    column_starts: Int[Tensor, " column_bound"]
-    rows: Int[Tensor, " nonzero"]
-    by_column: Int[Tensor, " nonzero"]  # the nonzeros' places by rows, in the order by columns
+    pairs: Nonzeros
     log_counts: Float[Tensor, " nonzero"]
     weights: Float[Tensor, " nonzero"]
 
-    def to(self, device: torch.device | str) -> "Part":
-        """Move to a device."""
-        return Part(**{name: tensor.to(device) for name, tensor in vars(self).items()})
-
-    def products(self, left: Float[Tensor, "vocab d"], right: Float[Tensor, "vocab d"]) -> Float[Tensor, " nonzero"]:
-        """Take the product of left's row i and right's row j for each nonzero (i, j), and no other."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Sparse")  # torch calls its sparse matrices beta
-            pattern = torch.sparse_csr_tensor(
-                self.row_starts, self.columns, torch.zeros_like(self.weights), (len(left), len(right))
-            )
-            return torch.sparse.sampled_addmm(pattern, left, right.mT, beta=0.0).values()
-
-    def sums(
-        self, values: Float[Tensor, " nonzero"], left: Float[Tensor, "vocab d"], right: Float[Tensor, "vocab d"]
-    ) -> tuple[Float[Tensor, "vocab d"], Float[Tensor, "vocab d"]]:
-        """Multiply the sparse matrix of values by right, and its transpose by left."""
-        return (
-            _weighted_sums(self.columns, self.row_starts, values, right),
-            _weighted_sums(self.rows, self.column_starts, values[self.by_column], left),
-        )
-
-
-def _weighted_sums(rows: Tensor, starts: Tensor, values: Tensor, table: Tensor) -> Tensor:
-    # Twice as fast as torch's product of a sparse and a dense matrix, and the same thing.
-    return F.embedding_bag(rows, table, starts, mode="sum", per_sample_weights=values, include_last_offset=True)
-
 
 def split(counts: csr_array, n_parts: int, x_max: float, alpha: float, generator: Generator) -> list[Part]:
-    """Deal the nonzeros out to parts at random; each part keeps them in the order of the rows."""
-    part_of = torch.randint(n_parts, (counts.nnz,), generator=generator, device=generator.device).cpu().numpy()
-    rows = np.repeat(np.arange(counts.shape[0], dtype=np.int32), np.diff(counts.indptr))
-    order = np.argsort(part_of.astype(np.uint16), kind="stable")  # a radix sort: a pass or two, not n log n
-    sizes = np.bincount(part_of, minlength=n_parts)
-    pieces = np.split(order, np.cumsum(sizes)[:-1])
-    return [
-        _part(rows[piece], counts.indices[piece], counts.data[piece], len(counts.indptr) - 1, x_max, alpha)
-        for piece in pieces
-        if len(piece)
-    ]
-
-
-def _part(rows: np.ndarray, columns: np.ndarray, data: np.ndarray, size: int, x_max: float, alpha: float) -> Part:
-    row_starts = np.searchsorted(rows, np.arange(size + 1))
-    places = np.arange(len(rows), dtype=np.int32)
-    by_column = csr_array((places, columns, row_starts), shape=(size, size)).tocsc()
-
-    def indices(array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array.astype(np.int32))
-
-    x = torch.from_numpy(data)
-    return Part(
-        row_starts=indices(row_starts),
-        columns=indices(columns),
-        column_starts=indices(by_column.indptr),
-        rows=indices(by_column.indices),
-        by_column=indices(by_column.data),
-        log_counts=x.log(),
-        weights=glove_weight(x, x_max, alpha),
-    )
+    """Deal the pairs out to parts at random; no part is empty."""
+    size, device = len(counts.indptr) - 1, generator.device
+    rows, columns = counts.tocoo().coords
+    part_of = torch.randint(n_parts, (counts.nnz,), generator=generator, device=device).cpu().numpy()
+    # Bytes, and sorted without changing what is equal: fast, and each part keeps the order of the rows.
+    order = np.argsort(part_of.astype(np.uint8), kind="stable")
+    bounds = np.cumsum(np.bincount(part_of, minlength=n_parts))[:-1]
+    parts = []
+    for places in np.split(order, bounds):
+        if len(places):
+            x = torch.from_numpy(counts.data[places]).to(device)
+            pairs = Nonzeros.at(rows[places], columns[places], size).to(device)
+            parts.append(Part(pairs, x.log(), glove_weight(x, x_max, alpha)))
+    return parts
 
 
 def with_biases(
@@ -153,9 +104,9 @@ def half_gradients(
     Half the gradients, strictly: like the published program, this leaves out the 2 that a square brings down. The
     constant columns of left and right get no gradient.
     """
-    error = part.products(left, right) - part.log_counts
+    error = part.pairs.products(left, right) - part.log_counts
     slope = part.weights * error
-    firsts, seconds = part.sums(slope, left, right), part.sums(slope**2, left**2, right**2)
+    firsts, seconds = part.pairs.sums(slope, left, right), part.pairs.sums(slope**2, left**2, right**2)
     for by_left, by_right in (firsts, seconds):
         by_left[:, -1] = 0
         by_right[:, -2] = 0
@@ -245,7 +196,9 @@ def train_glove(
     Pennington et al. (2014), GloVe: Global Vectors for Word Representation, equations 8 and 9, section 4.2.
     """
     generator = Generator(device).manual_seed(seed)
-    parts = [part.to(device) for part in split(csr_array(counts), PARTS, x_max, alpha, generator)]
+    counts = csr_array(counts, dtype=np.float32, copy=True)
+    counts.sum_duplicates()  # and sort each row's columns
+    parts = split(counts, PARTS, x_max, alpha, generator)
     start = (torch.rand(2, len(vocabulary), d_model + 1, generator=generator, device=device) - 0.5) / d_model
     tables = with_biases(start[0, :, :-1], start[1, :, :-1], start[0, :, -1], start[1, :, -1])
     squares = [torch.ones_like(table) for table in tables]

@@ -76,7 +76,9 @@ class NegativeSamplingLoss(Exercise):
     difficulty = 3
     objective = "Write the loss of skip-gram with negative sampling for a batch, without running out of numbers."
     why = "A softmax over 100,000 words takes 100,000 dot products a pair; telling one neighbour from 5 others takes 6."
-    try_next = "Draw the negatives in proportion to the words' counts to the power 3/4, and see which words gain by it."
+    try_next = (
+        "Draw words in proportion to their counts, and to the counts to the power 3/4: which are drawn more often?"
+    )
     wrong_ways = mistakes.NEGATIVE_SAMPLING_LOSS
     error_hints = (
         ErrorHint(
@@ -215,9 +217,7 @@ class MostSimilar(Exercise):
     difficulty = 2
     objective = "Find the k words whose vectors have the largest cosine with a word's own, the word itself left out."
     why = "Neighbours are how one looks into an embedding, and the dot product shows frequent words in their place."
-    try_next = (
-        "Look up the neighbours of a word of two meanings, such as `bank` or `jaguar`: which meaning do they show?"
-    )
+    try_next = "Look up a word of two meanings, such as `bank`, in the pretrained vectors below: which meaning is near?"
     wrong_ways = mistakes.MOST_SIMILAR
     error_hints = (
         ErrorHint(
@@ -258,7 +258,7 @@ class Analogy(Exercise):
     objective = (
         "Answer a batch of questions `a is to b as c is to ?` with unit vectors, the words asked about left out."
     )
-    why = "It is the best known thing about word vectors, and half of it is a rule that is seldom mentioned."
+    why = "It is the best known thing about word vectors, and much of the score is a rule that is seldom mentioned."
     try_next = (
         "Multiply the cosines with b and c and divide by the one with a, each made positive: does it score better?"
     )

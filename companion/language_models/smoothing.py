@@ -109,7 +109,7 @@ class KneserNey:
     References
     ----------
     Kneser and Ney (1995), Improved Backing-off for M-gram Language Modeling. Chen and Goodman (1999), An Empirical
-    Study of Smoothing Techniques for Language Modeling, sections 2.7 and 3, equation 26 for the three discounts.
+    Study of Smoothing Techniques for Language Modeling, sections 2.7 and 3.
     """
 
     discount: Literal["modified", "single"] | float | int | tuple[float | int, ...] = "modified"

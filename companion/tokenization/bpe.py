@@ -221,7 +221,10 @@ class ByteLevelBPE(Tokenizer):
         return list(chain.from_iterable(map(self._unit_ids.__getitem__, self.pretokenizer.units(text))))
 
     def _encode_unit(self, unit: str) -> list[int]:
-        return list(chain.from_iterable(map(self._word_ids.__getitem__, self.pretokenizer.words_of(unit))))
+        words = self.pretokenizer.words_of(unit)
+        if len(words) == 1:  # it is remembered as a unit already
+            return self._encode_word(unit)
+        return list(chain.from_iterable(map(self._word_ids.__getitem__, words)))
 
     def _encode_word(self, word: str) -> list[int]:
         data = word.encode()

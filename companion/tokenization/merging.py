@@ -2,9 +2,11 @@
 
 import heapq
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 _GONE = -1  # instead of a token that was merged into the one before it, and around the word
+_NEVER = 1 << 62  # the rank of a pair that is not merged
+_SHORT = 100  # tokens: in shorter words, looking through all ranks is faster than keeping a queue
 
 
 class MergeTable:
@@ -29,6 +31,22 @@ class MergeTable:
 
     def apply(self, ids: list[int]) -> list[int]:
         """Return the tokens that are left when no merge fits."""
+        return self._apply_to_short(list(ids)) if len(ids) < _SHORT else self._apply_to_long(ids)
+
+    def _apply_to_short(self, ids: list[int]) -> list[int]:
+        rank_of = self.rank.get
+        ranks = list(map(rank_of, pairwise(ids), repeat(_NEVER)))
+        while ranks and (best := min(ranks)) < _NEVER:
+            i = ranks.index(best)
+            ids[i] = new = self.result[best]
+            del ids[i + 1], ranks[i]
+            if i:
+                ranks[i - 1] = rank_of((ids[i - 1], new), _NEVER)
+            if i < len(ranks):
+                ranks[i] = rank_of((new, ids[i + 1]), _NEVER)
+        return ids
+
+    def _apply_to_long(self, ids: list[int]) -> list[int]:
         tokens = [*ids, _GONE]
         for _ in self._merge(tokens):
             pass

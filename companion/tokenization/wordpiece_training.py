@@ -1,9 +1,9 @@
 """Learn the pieces of WordPiece: join the pair of neighbours with the best score, again and again."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import islice, pairwise
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from rich.progress import track
@@ -14,9 +14,7 @@ from companion.tokenization.base import require_texts
 Score = Literal["likelihood", "ratio", "count"]
 
 
-def check_training(
-    texts: Iterable[str], vocab_size: int, *, score: str = "likelihood", min_count: int = 2, **_: object
-) -> None:
+def check_training(texts: Any, vocab_size: Any, *, score: Any = "likelihood", min_count: Any = 2, **_: Any) -> None:
     """Raise unless these can be arguments of a training."""
     require_texts("texts", texts)
     require_count("vocab_size", vocab_size)
@@ -98,7 +96,7 @@ class PairTable:
         N log N, where N is the number of pieces in the text. Joining changes three of the counts, and N.
         """
         same = left == right
-        before, total = x_log_x(self.piece_counts), self.piece_counts.sum()
+        before, total = x_log_x(self.piece_counts), self.piece_counts.sum(keepdims=True)
         gain = x_log_x(self.piece_counts[left] - count * (1 + same)) - before[left]
         gain += np.where(same, 0, x_log_x(self.piece_counts[right] - count) - before[right])
         return gain + x_log_x(count) + x_log_x(total) - x_log_x(total - count)

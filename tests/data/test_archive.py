@@ -7,7 +7,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from companion.data import Bundle, DataError
+from companion.data import Bundle, DataError, sources
 from companion.data.archive import extract, verify
 from companion.data.arrays import read_array
 
@@ -229,3 +229,11 @@ def test_verify_names_both_checksums(tmp_path, make_wheel, pin):
         verify(source, path)
     assert source.sha256 in str(caught.value)
     assert pin(path, ROWS).sha256 in str(caught.value)
+
+
+@pytest.mark.parametrize("source", sources(), ids=lambda source: source.name)
+def test_no_source_takes_another_file_for_its_package(tmp_path, source):
+    path = tmp_path / source.filename
+    path.write_bytes(b"something else")
+    with pytest.raises(DataError, match=rf"{source.filename} is not the pinned file: expected sha256 {source.sha256}"):
+        verify(source, path)

@@ -25,7 +25,7 @@ def outcomes(sequences):
 
 
 class ReferenceKneserNey:
-    """Chen and Goodman (1999), equation 24, with 17 for the shorter n-grams and a uniform end of the recursion."""
+    """Interpolated Kneser-Ney as Chen and Goodman (1999) write it, with a uniform end of the recursion."""
 
     def __init__(self, sequences, order, discounts):
         self.order, self.outcomes = order, outcomes(sequences)

@@ -6,6 +6,7 @@ of the answer. The first match wins, so the more specific mistake stands first.
 
 import math
 import re
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -179,7 +180,7 @@ PAIR_COUNTS = (
 # --- merge_pair ---
 
 
-def _merged(ids: Ids, pair: Pair, new_id: int, most: float = math.inf) -> Ids:
+def _merged(ids: Ids, pair: Pair, new_id: int, most: int = sys.maxsize) -> Ids:
     """Merge from left to right, `most` times at most: the wrong ways are made from this."""
     result = []
     for current in ids:
@@ -274,7 +275,7 @@ def _trained(
     encode: Callable[[str], Iterable[int]] = str.encode,
     pairs: Callable[[Ids], Iterable[Pair]] = pairwise,
     first_id: int = 256,
-    most: float = math.inf,
+    most: int = sys.maxsize,
     enough: int = 1,
 ) -> Merges:
     """Learn merges by the rules, with one of them replaceable."""
@@ -385,7 +386,7 @@ TRAIN_BPE = (
 # --- bpe_encode ---
 
 
-def _encoded(word: Ids, merges: Merges, choose: Callable[[list[Pair]], Pair], rounds: float = math.inf) -> Ids:
+def _encoded(word: Ids, merges: Merges, choose: Callable[[list[Pair]], Pair], rounds: int = sys.maxsize) -> Ids:
     """Merge one chosen pair after another, wherever it stands."""
     ids = list(word)
     while rounds > 0 and (mergeable := [pair for pair in pairwise(ids) if pair in merges]):
@@ -432,7 +433,7 @@ def _encoded_in_passes(word: Ids, merges: Merges) -> Ids:
     return ids
 
 
-def _ranked(word: Ids, merges: Merges, rounds: float = math.inf) -> Ids:
+def _ranked(word: Ids, merges: Merges, rounds: int = sys.maxsize) -> Ids:
     return _encoded(word, merges, lambda pairs: min(pairs, key=lambda pair: merges[pair]), rounds)
 
 

@@ -927,10 +927,9 @@ def _(table, contexts, targets, learning_rate):
 
 @wrong("bigram_sgd_step", "descends the mean loss", "you divide by the number of pairs; the log-likelihood is a sum")
 def _(table, contexts, targets, learning_rate):
-    parameter = torch.nn.Parameter(table.clone())
+    parameter = table.clone().requires_grad_()
     F.cross_entropy(parameter[contexts], targets).backward()
-    torch.optim.SGD([parameter], lr=learning_rate).step()
-    return parameter.detach()
+    return table - learning_rate * parameter.grad
 
 
 @wrong("bigram_sgd_step", "no learning rate", "the learning rate is not used")
