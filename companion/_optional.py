@@ -8,6 +8,10 @@ from types import ModuleType
 DISTRIBUTION = "plm-companion"
 
 
+class MissingPackageError(ImportError):
+    """A package is missing that only a part of the course needs; the message has the command that installs it."""
+
+
 def optional_import(name: str, *, extra: str, purpose: str) -> ModuleType:
     """Import a package that an extra of this distribution brings.
 
@@ -22,7 +26,7 @@ def optional_import(name: str, *, extra: str, purpose: str) -> ModuleType:
 
     Raises
     ------
-    ImportError
+    MissingPackageError
         When it is missing, naming the package, its purpose and the command that installs it; and when it is there but
         cannot be imported, with the package's own reason.
     """
@@ -34,4 +38,4 @@ def optional_import(name: str, *, extra: str, purpose: str) -> ModuleType:
             problem = f"{package} is needed {purpose} and is not installed"
         else:
             problem = f"{package} is needed {purpose} and is installed, but cannot be imported ({error})"
-        raise ImportError(f'{problem}: run `pip install "{DISTRIBUTION}[{extra}]"`', name=package) from error
+        raise MissingPackageError(f'{problem}: run `pip install "{DISTRIBUTION}[{extra}]"`', name=package) from error

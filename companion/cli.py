@@ -10,6 +10,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from companion import __version__
+from companion._optional import MissingPackageError
 from companion.data.commands import app as data_app
 from companion.data.errors import DataError
 from companion.doctor import doctor
@@ -17,8 +18,9 @@ from companion.exercises.commands import exercises, mutants
 from companion.grading.commands import grade
 from companion.publish.commands import release
 
-# What a user can cause and put right: a wrong value, a missing or unreadable file, data that cannot be fetched.
-USER_ERRORS = (ValueError, OSError, DataError)
+# What a user can cause and put right: a wrong value, a missing or unreadable file, data that cannot be
+# fetched, an extra that is not installed.
+USER_ERRORS = (ValueError, OSError, DataError, MissingPackageError)
 
 
 class Group(TyperGroup):

@@ -69,7 +69,7 @@ def test_wrong_usage_is_exit_code_2(arguments):
 def test_a_wrong_name_is_one_line_and_exit_code_1():
     result = run("data", "show", "imdb")
     assert result.exit_code == 1
-    assert result.stderr == "error: name must be one of wiki, recipes, minilm; got 'imdb'\n"
+    assert result.stderr == f"error: name must be one of {', '.join(source.name for source in sources())}; got 'imdb'\n"
 
 
 def test_a_wrong_name_can_be_asked_for_its_traceback():

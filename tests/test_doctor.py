@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from companion.cli import app
+from companion.data import sources
 from companion.doctor import checks
 from companion.doctor.checks import Check
 
@@ -142,7 +143,7 @@ def test_missing_data_come_with_the_command_that_fetches_them(monkeypatch, tmp_p
     monkeypatch.setenv("COMPANION_CACHE", str(tmp_path))
     check = checks.check_data()
     assert check.status == "warning"
-    assert check.remedy == "companion data fetch wiki recipes minilm"
+    assert check.remedy == f"companion data fetch {' '.join(source.name for source in sources())}"
 
 
 def test_forbidden_namespaces_are_a_warning_with_the_kernel_s_reason(answer, monkeypatch):

@@ -44,10 +44,11 @@ class DataSources(MarkdownDirective):
 
     def markdown(self) -> str:
         """Write the table and one card a source."""
-        from companion.data import card_table
+        from companion.data import card, sources
+        from companion.data.cards import short_licence
 
-        cards = card_table()
-        rows = [(f"`{c['name']}`", c["kind"], c["licence"], c["download"], c.get("rows", "")) for c in cards]
+        cards = [card(source) | {"short": short_licence(source)} for source in sources()]
+        rows = [(f"`{c['name']}`", c["kind"], c.pop("short"), c["download"], c.get("rows", "")) for c in cards]
         return "\n\n".join([table(("Name", "Kind", "Licence", "Download", "Rows"), rows), *map(_source_card, cards)])
 
 

@@ -18,6 +18,12 @@ from companion.embeddings._checks import require_not_negative
 WORD = re.compile(r"[^\W\d_]+|\d+")
 
 
+def _check_text(text: Any) -> None:
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a string, got {describe(text)}")
+
+
+@requires(_check_text)
 def split_words(text: str) -> list[str]:
     """Cut a text into lower-case words and numbers, and drop the rest.
 
@@ -28,9 +34,13 @@ def split_words(text: str) -> list[str]:
     TypeError
         If ``text`` is not a string.
     """
-    if not isinstance(text, str):
-        raise TypeError(f"text must be a string, got {describe(text)}")
     return WORD.findall(text.lower())
+
+
+def _check_count(_: Any, sentences: Any, *, min_count: Any = 5, max_size: Any = None) -> None:
+    require_count("min_count", min_count)
+    if max_size is not None:
+        require_count("max_size", max_size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +75,7 @@ class Vocabulary:
             raise ValueError(f"counts must be at least 1, got {min(self.counts)}")
 
     @classmethod
+    @requires(_check_count)
     def count(
         cls, sentences: Iterable[Sequence[str]], *, min_count: int = 5, max_size: int | None = None
     ) -> "Vocabulary":
@@ -88,9 +99,6 @@ class Vocabulary:
         ValueError
             If a number is below 1, or no word is left.
         """
-        require_count("min_count", min_count)
-        if max_size is not None:
-            require_count("max_size", max_size)
         counter = Counter(chain.from_iterable(map(_words_of, sentences)))
         ranked = sorted(counter.items(), key=lambda item: (-item[1], item[0]))
         kept = [(word, count) for word, count in ranked[:max_size] if count >= min_count]

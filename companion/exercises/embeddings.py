@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from companion.exercises.attention import draw, draw_sizes
+from companion.exercises.inputs import draw, draw_sizes
 from companion.exercises.mistakes import embeddings as mistakes
 from companion.exercises.spec import Case, ErrorHint, Exercise, OpenQuestion
 
@@ -153,7 +153,7 @@ class CooccurrenceMatrix(Exercise):
         distance = (positions[:, None] - positions).abs()
         weight = torch.where((distance > 0) & (distance <= window), 1 / distance, 0.0)
         of_word = F.one_hot(ids, vocab_size).double()
-        return of_word.T @ weight @ of_word
+        return (of_word.T @ weight @ of_word).float()
 
 
 class GloveLoss(Exercise):
@@ -197,7 +197,7 @@ class GloveLoss(Exercise):
         self, w: Tensor, w_context: Tensor, b: Tensor, b_context: Tensor, counts: Tensor, x_max: float, alpha: float
     ) -> Tensor:
         """Add up the paper's equation 8 pair by pair."""
-        total = torch.zeros((), dtype=torch.float64)
+        total = torch.zeros((), dtype=w.dtype)
         for i, j in counts.nonzero().tolist():
             count = counts[i, j].item()
             error = w[i].dot(w_context[j]) + b[i] + b_context[j] - math.log(count)
@@ -276,7 +276,9 @@ class Analogy(Exercise):
 
         def question(n_questions: int = n_questions, dtype: torch.dtype = torch.float32) -> tuple[Tensor, ...]:
             distinct = torch.rand(n_questions, count, generator=generator).argsort(dim=-1)[:, :3]
-            return draw_vectors(generator, count, d + 2, dtype=dtype), *distinct.T.contiguous()
+            return draw_vectors(generator, count, d + 2, dtype=dtype), *distinct.T.clone(
+                memory_format=torch.contiguous_format
+            )
 
         yield Case(question())
         yield Case(question(dtype=torch.float64))
@@ -341,7 +343,7 @@ class Spearman(Exercise):
         from scipy.stats import rankdata
 
         ranks = [torch.from_numpy(rankdata(each.numpy())) for each in (x, y)]
-        return torch.corrcoef(torch.stack(ranks))[0, 1]
+        return torch.corrcoef(torch.stack(ranks))[0, 1].to(x.dtype)
 
 
 class WindowAndNeighbours(OpenQuestion):

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from companion.exercises.attention import draw, draw_mask, draw_sizes
+from companion.exercises.inputs import draw, draw_mask, draw_sizes
 from companion.exercises.mistakes import language_models as mistakes
 from companion.exercises.spec import Case, ErrorHint, Exercise, OpenQuestion
 

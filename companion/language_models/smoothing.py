@@ -101,6 +101,10 @@ class KneserNey:
     distribution, so that every token, "unknown" among them, has a probability above 0. Where a corpus is too small for
     the estimates (some count of counts is 0, or a discount falls outside its range), the discounts are 0.5, 1 and 1.5.
 
+    nltk's ``KneserNeyInterpolated`` differs from the papers: it does not discount unigrams nor mix in a uniform
+    distribution, which ``discount=(0, d, d)`` does too; and for n above 2, its own padding lets a start mark follow a
+    start mark, so that the probabilities of real tokens sum to less than one.
+
     Raises
     ------
     TypeError, ValueError

@@ -52,6 +52,11 @@ def _check_encode(self: "Tokenizer", text: Any, *, allowed_special: Any = frozen
     self.require_allowed(allowed_special)
 
 
+def _check_batch(self: "Tokenizer", texts: Any, *, allowed_special: Any = frozenset()) -> None:
+    require_texts("texts", texts)
+    self.require_allowed(allowed_special)
+
+
 def _check_stream(self: "Tokenizer", chunks: Any, *, allowed_special: Any = frozenset()) -> None:
     require_texts("chunks", chunks)
     self.require_allowed(allowed_special)
@@ -150,6 +155,34 @@ class Tokenizer(ABC):
         for piece in _pattern(allowed_special, capture=True).split(text):
             ids.extend([self.special_tokens[piece]] if piece in allowed_special else self._encode_text(piece))
         return ids
+
+    @requires(_check_batch)
+    def encode_batch(
+        self, texts: Iterable[str], *, allowed_special: Collection[str] = frozenset()
+    ) -> list[list[int]]:
+        """Turn several texts into ids, each as by `encode`; many together may be faster than one after the other.
+
+        Parameters
+        ----------
+        texts
+            Any number of texts.
+        allowed_special
+            As in `encode`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `encode`.
+        """
+        texts = list(texts)
+        for text in texts:
+            require_text("texts", text)
+        if allowed_special:
+            return [self.encode(text, allowed_special=allowed_special) for text in texts]
+        return self._encode_texts(texts)
+
+    def _encode_texts(self, texts: list[str]) -> list[list[int]]:
+        return [self._encode_text(text) for text in texts]
 
     @requires(_check_stream)
     def encode_stream(self, chunks: Iterable[str], *, allowed_special: Collection[str] = frozenset()) -> Iterator[int]:

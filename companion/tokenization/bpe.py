@@ -19,7 +19,7 @@ from companion.tokenization.bpe_json import (
 )
 from companion.tokenization.bpe_training import count_words, learn_merges
 from companion.tokenization.bytes_unicode import BYTE_TO_CHAR, bytes_to_chars, chars_to_bytes
-from companion.tokenization.memo import Memo
+from companion.tokenization.lookup import Lookup
 from companion.tokenization.merging import MergeTable
 from companion.tokenization.pretokenize import GPT2_PATTERN, Pretokenizer
 from companion.tokenization.ranks import read_ranks, recover_merges
@@ -129,11 +129,10 @@ class ByteLevelBPE(Tokenizer):
             index: token.encode() if token in special_tokens else chars_to_bytes(token)
             for token, index in self.vocab.items()
         }
-        self._whole = {} if not ignore_merges else {
-            data: index for index, data in self._bytes.items() if index not in special_tokens.values()
-        }
-        self._word_ids = Memo(self._encode_word)
-        self._unit_ids = Memo(self._encode_unit)
+        special_ids = set(special_tokens.values())
+        self._whole = {data: index for index, data in self._bytes.items() if index not in special_ids}
+        self._words = Lookup(self._encode_words)
+        self._units = Lookup(self._encode_units)
 
     @classmethod
     @requires(_check_train)
@@ -218,19 +217,20 @@ class ByteLevelBPE(Tokenizer):
         return cls(vocab, merges, pattern=pattern, special_tokens=special_tokens)
 
     def _encode_text(self, text: str) -> list[int]:
-        return list(chain.from_iterable(map(self._unit_ids.__getitem__, self.pretokenizer.units(text))))
+        return self._encode_texts([text])[0]
 
-    def _encode_unit(self, unit: str) -> list[int]:
-        words = self.pretokenizer.words_of(unit)
-        if len(words) == 1:  # it is remembered as a unit already
-            return self._encode_word(unit)
-        return list(chain.from_iterable(map(self._word_ids.__getitem__, words)))
+    def _encode_texts(self, texts: list[str]) -> list[list[int]]:
+        return self._units.join(list(map(self.pretokenizer.units, texts)))
 
-    def _encode_word(self, word: str) -> list[int]:
-        data = word.encode()
-        if data in self._whole:
-            return [self._whole[data]]
-        return self._table.apply([self._byte_ids[byte] for byte in data])
+    def _encode_units(self, units: list[str]) -> list[list[int]]:
+        return self._words.join(list(map(self.pretokenizer.words_of, units)))
+
+    def _encode_words(self, words: list[str]) -> list[list[int]]:
+        data = [word.encode() for word in words]
+        ids = self._table.apply_to_all([[self._byte_ids[byte] for byte in word] for word in data])
+        if self.ignore_merges:
+            return [[self._whole[word]] if word in self._whole else merged for word, merged in zip(data, ids, strict=True)]
+        return ids
 
     def _safe_cut(self, text: str) -> int:
         return self.pretokenizer.safe_cut(text)

@@ -1,12 +1,16 @@
-"""Apply merges to one word: of all that fit the earliest learned, of its places the leftmost, until none fits."""
+"""Apply merges to words: of all that fit the earliest learned, of its places the leftmost, until none fits."""
 
 import heapq
-from collections.abc import Iterable, Iterator
-from itertools import pairwise, repeat
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, pairwise, repeat
+
+import numpy as np
 
 _GONE = -1  # instead of a token that was merged into the one before it, and around the word
 _NEVER = 1 << 62  # the rank of a pair that is not merged
-_SHORT = 100  # tokens: in shorter words, looking through all ranks is faster than keeping a queue
+_LONG = 100  # tokens: from here on, keeping a queue is faster than looking through all ranks after each merge
+_MANY = 200  # words: from here on, arrays are faster than one word at a time
+_SHIFT = 32  # a pair as one number
 
 
 class MergeTable:
@@ -29,12 +33,11 @@ class MergeTable:
         self.rank[left, right] = len(self.result)
         self.result.append(result)
 
-    def apply(self, ids: list[int]) -> list[int]:
-        """Return the tokens that are left when no merge fits."""
-        return self._apply_to_short(list(ids)) if len(ids) < _SHORT else self._apply_to_long(ids)
-
-    def _apply_to_short(self, ids: list[int]) -> list[int]:
-        rank_of = self.rank.get
+    def apply(self, word: Sequence[int]) -> list[int]:
+        """Return the tokens of a word that are left when no merge fits."""
+        if len(word) >= _LONG:
+            return self._apply_to_long(word)
+        ids, rank_of = list(word), self.rank.get
         ranks = list(map(rank_of, pairwise(ids), repeat(_NEVER)))
         while ranks and (best := min(ranks)) < _NEVER:
             i = ranks.index(best)
@@ -46,15 +49,15 @@ class MergeTable:
                 ranks[i] = rank_of((new, ids[i + 1]), _NEVER)
         return ids
 
-    def _apply_to_long(self, ids: list[int]) -> list[int]:
-        tokens = [*ids, _GONE]
+    def _apply_to_long(self, word: Sequence[int]) -> list[int]:
+        tokens = [*word, _GONE]
         for _ in self._merge(tokens):
             pass
         return [token for token in tokens if token != _GONE]
 
-    def steps(self, ids: list[int]) -> Iterator[tuple[int, list[int]]]:
+    def steps(self, word: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
         """Yield the rank of each merge and the tokens after it."""
-        tokens = [*ids, _GONE]
+        tokens = [*word, _GONE]
         for rank in self._merge(tokens):
             yield rank, [token for token in tokens if token != _GONE]
 
@@ -81,3 +84,49 @@ class MergeTable:
                 if (new := rank_of((tokens[left], tokens[after[left]]))) is not None:
                     heapq.heappush(queue, (new, left))
             yield rank
+
+    def apply_to_all(self, words: Sequence[Sequence[int]]) -> list[list[int]]:
+        """Return the tokens of every word, as `apply` does."""
+        short = [word for word in words if 1 < len(word) < _LONG]
+        if len(short) < _MANY or not self.rank:
+            return [self.apply(word) for word in words]
+        merged = iter(self._apply_to_many(short))
+        return [next(merged) if 1 < len(word) < _LONG else self.apply(word) for word in words]
+
+    def _apply_to_many(self, words: Sequence[Sequence[int]]) -> list[list[int]]:
+        """Merge one pair in each word at a time, in all words at once: as many rounds as the longest word has merges."""
+        pairs = np.array([left << _SHIFT | right for left, right in self.rank])
+        order = np.argsort(pairs)
+        sorted_pairs, result = pairs[order], np.array(self.result)
+
+        def rank_of(places: np.ndarray) -> np.ndarray:
+            """Return the ranks of the tokens at these places with those after them."""
+            nexts = np.minimum(places + 1, len(token) - 1)
+            pair = token[places] << _SHIFT | token[nexts]
+            found = np.minimum(np.searchsorted(sorted_pairs, pair), len(order) - 1)
+            is_pair = (sorted_pairs[found] == pair) & (word[places] == word[nexts]) & (places < nexts)
+            return np.where(is_pair, order[found], _NEVER)
+
+        token = np.fromiter(chain.from_iterable(words), np.int64)
+        word = np.repeat(np.arange(len(words)), list(map(len, words)))
+        rank = rank_of(np.arange(len(token)))
+        finished = []
+        while len(token):
+            starts = np.flatnonzero(np.diff(word, prepend=-1))
+            lengths = np.diff(starts, append=len(token))
+            best = np.repeat(np.minimum.reduceat(rank, starts), lengths)
+            is_finished = best == _NEVER
+            finished.append((word[is_finished], token[is_finished]))
+            token, word, rank, best = (array[~is_finished] for array in (token, word, rank, best))
+            first = np.flatnonzero(rank == best)
+            first = first[np.diff(word[first], prepend=-1) > 0]
+            token[first] = result[rank[first]]
+            token, word, rank = (np.delete(array, first + 1) for array in (token, word, rank))
+            first -= np.arange(len(first))
+            rank[first] = rank_of(first)
+            before = first[first > 0] - 1
+            rank[before] = rank_of(before)
+        word, token = (np.concatenate(arrays) for arrays in zip(*finished, strict=True))
+        tokens = token[np.argsort(word, kind="stable")].tolist()
+        ends = np.cumsum(np.bincount(word)).tolist()
+        return [tokens[start:end] for start, end in pairwise([0, *ends])]

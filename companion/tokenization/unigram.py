@@ -269,9 +269,9 @@ class Unigram(Tokenizer):
                 known.append((end - 1, self._unknown_score))
             yield known
 
+    @requires(lambda self, text: require_text("text", text))
     def log_probability(self, text: str) -> float:
         """Return the logarithm of the probability of a text, summed over all ways to cut its words into pieces."""
-        require_text("text", text)
         return sum(_forward(list(self._ways(word)))[-1] for word in self._words(text))
 
     @requires(_check_sample)

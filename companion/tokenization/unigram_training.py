@@ -21,6 +21,7 @@ def check_training(
     seed_size: Any = None,
     n_em_steps: Any = 2,
     kept_share: Any = 0.75,
+    character_coverage: Any = 1.0,
     **_: Any,
 ) -> None:
     """Raise unless these can be arguments of a training."""
@@ -33,6 +34,9 @@ def check_training(
     require_finite("kept_share", kept_share)
     if not 0 < kept_share < 1:
         raise ValueError(f"kept_share must be above 0 and below 1, got {kept_share}")
+    require_finite("character_coverage", character_coverage)
+    if not 0 < character_coverage <= 1:
+        raise ValueError(f"character_coverage must be above 0 and at most 1, got {character_coverage}")
 
 
 def frequent_substrings(word_counts: Mapping[str, int], max_length: int) -> dict[str, int]:

@@ -59,7 +59,7 @@ def test_gradients_by_hand_are_autograds(objective, dtype, tolerance):
 def test_loss_passes_torchs_finite_differences(objective):
     loss, _, _, lengths = objective
     vectors, in_window = draw(lengths)
-    leaves = [vector.requires_grad_() for vector in vectors]
+    leaves = [vector[..., :2].clone().requires_grad_() for vector in vectors]
     assert torch.autograd.gradcheck(lambda *v: loss(*v, in_window, 3), leaves)
 
 
@@ -83,7 +83,7 @@ def windows(corpus, **options):
 @given(st.integers(1, 3), st.integers(1, 13), st.integers(0, 99))
 def test_walk_finds_the_pairs_of_a_loop_however_it_is_cut(window, length, seed):
     corpus = text.corpus(seed=seed, n=5, longest=11)
-    cuts = [windows(corpus, window=window, sample=0, step=step, length=length) for step in (1, 64)]
+    cuts = [windows(corpus, window=window, sample=0.0, step=step, length=length) for step in (1, 64)]
     generator = torch.Generator().manual_seed(5)
     torch.rand(len(corpus), generator=generator)
     reach = torch.randint(1, window + 1, (len(corpus),), generator=generator).tolist()
@@ -98,7 +98,7 @@ def test_walk_finds_the_pairs_of_a_loop_however_it_is_cut(window, length, seed):
 
 def test_walk_goes_over_every_word_once():
     corpus = text.corpus()
-    words = [b.words for b in walk(corpus, window=2, sample=0, step=10, length=5, generator=torch.Generator())]
+    words = [b.words for b in walk(corpus, window=2, sample=0.0, step=10, length=5, generator=torch.Generator())]
     assert torch.cat(words).flatten()[: len(corpus)].tolist() == corpus.ids.tolist()
 
 
@@ -131,7 +131,7 @@ def test_steps_are_shorter_where_one_word_makes_up_more_of_the_text():
 def test_words_of_a_topic_end_up_together(train):
     sentences = text.two_topics()
     corpus = Vocabulary.count(sentences).encode(sentences)
-    trained = train(corpus, 11, epochs=5, learning_rate=0.1, sample=0, progress=False)
+    trained = train(corpus, 11, epochs=5, learning_rate=0.1, sample=0.0, progress=False)
     assert trained.losses == sorted(trained.losses, reverse=True)
     vectors = trained.vectors
     same = np.mean([vectors.similarity("sea0", f"sea{i}") for i in range(1, 10)])
@@ -149,7 +149,7 @@ def test_the_same_seed_gives_the_same_vectors_and_another_seed_others(train):
 @each_trainer
 def test_a_text_of_the_same_word_only_trains_and_stays_finite(train):
     sentences = [["a"] * 41]
-    trained = train(Vocabulary.count(sentences).encode(sentences), 3, epochs=3, sample=0, progress=False)
+    trained = train(Vocabulary.count(sentences).encode(sentences), 3, epochs=3, sample=0.0, progress=False)
     assert np.isfinite(trained.vectors.matrix).all()
 
 

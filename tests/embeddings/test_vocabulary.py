@@ -68,8 +68,8 @@ def test_chance_to_keep_a_word_is_word2vecs():
     assert (np.diff(keep_probability(counts, 0.01)) >= 0).all()
 
 
-def test_threshold_of_zero_keeps_every_word():
-    assert (keep_probability([9, 5, 1], 0) == 1).all()
+def test_a_threshold_of_zero_keeps_every_word():
+    assert (keep_probability([9, 5, 1], 0.0) == 1).all()
 
 
 @pytest.mark.parametrize(

@@ -285,13 +285,12 @@ def test_training_does_not_depend_on_the_order_of_the_texts_and_gives_what_is_as
 def test_by_count_it_is_the_bpe_that_tokenizers_trains_and_by_the_others_it_is_not():
     texts = companion.data.load("recipes")["text"][:101]
     theirs = BertWordPieceTokenizer()
-    theirs.train_from_iterator(texts, vocab_size=701, min_frequency=2, show_progress=False)
+    theirs.train_from_iterator(texts, vocab_size=401, min_frequency=2, show_progress=False)
     shared = {
-        score: len(WordPiece.train(texts, 701, score=score).vocab.keys() & theirs.get_vocab().keys()) / 701
+        score: len(WordPiece.train(texts, 401, score=score).vocab.keys() & theirs.get_vocab().keys()) / 401
         for score in ("count", "likelihood", "ratio")
     }
-    print(shared)
-    assert shared["count"] > 0.98  # ties are broken otherwise, and by chance: theirs depend on a random hash
+    assert shared["count"] > 0.99  # ties are broken otherwise
     assert shared["likelihood"] < 0.9
     assert shared["ratio"] < 0.9
 
@@ -346,7 +345,7 @@ def test_learnt_from_real_text_it_saves_and_loads_with_the_same_ids(tmp_path):
         (lambda: small(max_word_length=0), ValueError, "max_word_length must be at least 1"),
         (lambda: small(special_tokens=["[X]"]), ValueError, r"special token '\[X\]'"),
         (lambda: WordPiece.train("text", 53), TypeError, "texts must be an iterable of strings"),
-        (lambda: WordPiece.train([b"text"], 53), TypeError, "texts must be a string, got bytes"),
+        (lambda: WordPiece.train(iter([b"text"]), 53), TypeError, "texts must be a string, got bytes"),
         (lambda: WordPiece.train(["text"], 0), ValueError, "vocab_size must be at least 1"),
         (lambda: WordPiece.train(["text"], 7), ValueError, "vocab_size must leave room for the 4 letters"),
         (lambda: WordPiece.train(["text"], 53, score="pmi"), ValueError, "score must be one of likelihood, ratio"),

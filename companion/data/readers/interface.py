@@ -15,8 +15,8 @@ SOURCE_LANGUAGE = "en"
 def read_interface_strings(folder: Path) -> list[dict[str, Any]]:
     """Read the strings, one row a key and language.
 
-    Where several keys have the same English text (hundreds are "Username"), the one with the most translations stands
-    for all, and a string that was left in English is no translation: both are left out.
+    Of the keys with the same English text (many are "Username") only the one with the most translations is kept, and a
+    string that was left in English is no translation.
     """
     languages = {path.stem: dict(_strings(path)) for path in sorted(folder.glob("*.jsonl"))}
     english = languages.pop(SOURCE_LANGUAGE)

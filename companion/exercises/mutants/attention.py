@@ -1,25 +1,14 @@
 """Wrong answers to the exercises of the attention lab, written as a student would write them."""
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import torch
 
 from companion.exercises.attention import EXERCISES
-from companion.exercises.spec import PUBLIC_SEED, Exercise, Mutant
+from companion.exercises.mutants.filing import Mutants, file_learned_by_heart, filing
 
-MUTANTS: dict[str, tuple[Mutant, ...]] = {}
-
-
-def wrong(exercise: str, name: str, mistake: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """File the function below as a wrong answer to an exercise, with the phrase that must name its mistake."""
-
-    def file(function: Callable[..., Any]) -> Callable[..., Any]:
-        MUTANTS[exercise] = (*MUTANTS.get(exercise, ()), Mutant(name, function, mistake))
-        return function
-
-    return file
+MUTANTS: Mutants = {}
+wrong = filing(MUTANTS)
 
 
 def right_attention(query, key, value, mask=None):
@@ -766,28 +755,4 @@ def _(query, key, value, cached_keys, cached_values):
     return right_attention(query, keys, values) + 0 * latest.sum(), keys, values
 
 
-# --- every exercise ---
-
-
-def learned_by_heart(exercise: Exercise) -> Mutant:
-    """Answer the public inputs only: an open repository cannot hide a test, but a secret seed hides inputs."""
-    known = list(exercise.cases(torch.Generator().manual_seed(PUBLIC_SEED)))
-
-    def answer(*args, **kwargs):
-        given = (*args, *kwargs.values())
-        if not any(_same(given, (*case.args, *case.kwargs.values())) for case in known):
-            raise KeyError("not among the public inputs")
-        return exercise.reference(*args, **kwargs)
-
-    return Mutant("learned the public inputs by heart", answer, "KeyError", public=False)
-
-
-def _same(left, right):
-    return len(left) == len(right) and all(
-        torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b for a, b in zip(left, right, strict=True)
-    )
-
-
-for _exercise in EXERCISES:
-    if not _exercise.manual:
-        MUTANTS[_exercise.name] += (learned_by_heart(_exercise),)
+file_learned_by_heart(MUTANTS, EXERCISES)

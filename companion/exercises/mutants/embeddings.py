@@ -1,26 +1,13 @@
 """Wrong answers to the exercises of the embeddings lab, written as a student would write them."""
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 
 from companion.exercises.embeddings import EXERCISES
-from companion.exercises.mutants.attention import learned_by_heart
-from companion.exercises.spec import Mutant
+from companion.exercises.mutants.filing import Mutants, file_learned_by_heart, filing
 
-MUTANTS: dict[str, tuple[Mutant, ...]] = {}
-
-
-def wrong(exercise: str, name: str, mistake: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """File the function below as a wrong answer to an exercise, with the phrase that must name its mistake."""
-
-    def file(function: Callable[..., Any]) -> Callable[..., Any]:
-        MUTANTS[exercise] = (*MUTANTS.get(exercise, ()), Mutant(name, function, mistake))
-        return function
-
-    return file
+MUTANTS: Mutants = {}
+wrong = filing(MUTANTS)
 
 
 # --- skip_gram_pairs ---
@@ -1158,6 +1145,4 @@ def _(x, y):
     return value
 
 
-for _exercise in EXERCISES:
-    if not _exercise.manual:
-        MUTANTS[_exercise.name] += (learned_by_heart(_exercise),)
+file_learned_by_heart(MUTANTS, EXERCISES)

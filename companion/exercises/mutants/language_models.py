@@ -2,27 +2,15 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from companion.exercises.language_models import EXERCISES
-from companion.exercises.mutants.attention import learned_by_heart
-from companion.exercises.spec import Mutant
+from companion.exercises.mutants.filing import Mutants, file_learned_by_heart, filing
 
-MUTANTS: dict[str, tuple[Mutant, ...]] = {}
-
-
-def wrong(exercise: str, name: str, mistake: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """File the function below as a wrong answer to an exercise, with the phrase that must name its mistake."""
-
-    def file(function: Callable[..., Any]) -> Callable[..., Any]:
-        MUTANTS[exercise] = (*MUTANTS.get(exercise, ()), Mutant(name, function, mistake))
-        return function
-
-    return file
+MUTANTS: Mutants = {}
+wrong = filing(MUTANTS)
 
 
 # --- count_ngrams ---
@@ -1008,6 +996,4 @@ def _(table, contexts, targets, learning_rate):
     return table + learning_rate * change / times[:, None]
 
 
-for _exercise in EXERCISES:
-    if not _exercise.manual:
-        MUTANTS[_exercise.name] += (learned_by_heart(_exercise),)
+file_learned_by_heart(MUTANTS, EXERCISES)

@@ -6,25 +6,13 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
-import torch
-
-from companion.exercises.spec import PUBLIC_SEED, Exercise, Mutant
+from companion.exercises.mutants.filing import Mutants, file_learned_by_heart, filing
 from companion.exercises.tokenization import EXERCISES
 
-MUTANTS: dict[str, tuple[Mutant, ...]] = {}
-
-
-def wrong(exercise: str, name: str, mistake: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """File the function below as a wrong answer to an exercise, with the phrase that must name its mistake."""
-
-    def file(function: Callable[..., Any]) -> Callable[..., Any]:
-        MUTANTS[exercise] = (*MUTANTS.get(exercise, ()), Mutant(name, function, mistake))
-        return function
-
-    return file
+MUTANTS: Mutants = {}
+wrong = filing(MUTANTS)
 
 
 # --- normalize_text ---
@@ -1160,21 +1148,4 @@ def _(text, log_probs):
     return pieces
 
 
-# --- every exercise ---
-
-
-def learned_by_heart(exercise: Exercise) -> Mutant:
-    """Answer the public inputs only: an open repository cannot hide a test, but a secret seed hides inputs."""
-    known = [case.args for case in exercise.cases(torch.Generator().manual_seed(PUBLIC_SEED))]
-
-    def answer(*args):
-        if args not in known:
-            raise KeyError("not among the public inputs")
-        return exercise.reference(*args)
-
-    return Mutant("learned the public inputs by heart", answer, "KeyError", public=False)
-
-
-for _exercise in EXERCISES:
-    if not _exercise.manual:
-        MUTANTS[_exercise.name] += (learned_by_heart(_exercise),)
+file_learned_by_heart(MUTANTS, EXERCISES)
