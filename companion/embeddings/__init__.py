@@ -5,8 +5,8 @@ from companion.embeddings.contextual import contextual_states, find_word
 from companion.embeddings.cooccurrence import count_cooccurrences
 from companion.embeddings.evaluation import Score, analogy_score, similarity_difference, similarity_score
 from companion.embeddings.glove import glove_loss, glove_weight, train_glove
-from companion.embeddings.negative_sampling import Trained
 from companion.embeddings.skipgram import skipgram_gradients, skipgram_loss, train_skipgram
+from companion.embeddings.trained import Trained
 from companion.embeddings.vectors import WordVectors
 from companion.embeddings.vocabulary import Corpus, Vocabulary, keep_probability, split_words
 

@@ -12,6 +12,8 @@ from scipy.stats import bootstrap, rankdata
 from companion._validation import require_count, requires
 from companion.embeddings.vectors import WordVectors
 
+SCORES_AT_ONCE = 2**25  # 128 MB of float32
+
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
@@ -107,6 +109,10 @@ def _cosines(
             f"pairs must hold three pairs or more whose words have vectors, got {len(known)} of {len(pairs)}; "
             "check the spelling and case of the words"
         )
+    if len({score for *_, score in known}) == 1:
+        raise ValueError(
+            f"pairs must have different scores to be put in order, got the same score {known[0][2]} for all"
+        )
     cosines = [np.array([model.similarity(a, b) for a, b, _ in known], dtype=np.float64) for model in models]
     return cosines, np.array([score for *_, score in known], dtype=np.float64), len(pairs) - len(known)
 
@@ -161,10 +167,11 @@ def analogy_score(
 
 
 def _answers_right(vectors: WordVectors, questions: Sequence[tuple[str, str, str, str]]) -> list[bool]:
-    """Answer questions many at a time: one product with all vectors for each few hundred of them."""
+    """Answer questions many at a time: one product with all vectors for as many as memory is set aside for."""
     rows = np.array([[vectors.row(word) for word in question] for question in questions]).reshape(-1, 4)
-    right = []
-    for chunk in np.array_split(rows, max(1, len(rows) // 512)):
+    right, at_once = [], max(1, SCORES_AT_ONCE // len(vectors))
+    for start in range(0, len(rows), at_once):
+        chunk = rows[start : start + at_once]
         a, b, c, d = chunk.T
         scores = (vectors.unit[b] - vectors.unit[a] + vectors.unit[c]) @ vectors.unit.T
         np.put_along_axis(scores, chunk[:, :3], -np.inf, axis=1)

@@ -12,8 +12,8 @@ from torch import Generator, Tensor
 
 from companion._validation import describe, require_count, require_finite, requires
 from companion.embeddings._checks import require_positive
-from companion.embeddings.negative_sampling import Trained
 from companion.embeddings.nonzeros import Nonzeros
+from companion.embeddings.trained import Trained, require_descent
 from companion.embeddings.vectors import WordVectors
 from companion.embeddings.vocabulary import Vocabulary
 
@@ -202,10 +202,11 @@ def train_glove(
     start = (torch.rand(2, len(vocabulary), d_model + 1, generator=generator, device=device) - 0.5) / d_model
     tables = with_biases(start[0, :, :-1], start[1, :, :-1], start[0, :, -1], start[1, :, -1])
     squares = [torch.ones_like(table) for table in tables]
+    untrained = sum(float(part.weights @ part.log_counts**2) for part in parts) / counts.nnz
     losses = []
     with Progress(disable=not progress) as bar:
         task = bar.add_task("GloVe", total=epochs * len(parts))
-        for _ in range(epochs):
+        for epoch in range(epochs):
             total = 0.0
             for number in torch.randperm(len(parts), generator=generator, device=device).tolist():
                 loss, firsts, seconds = half_gradients(parts[number], *tables)
@@ -215,5 +216,6 @@ def train_glove(
                 total += loss
                 bar.advance(task)
             losses.append(float(total) / counts.nnz)
+            require_descent(epoch, losses[-1], untrained)
     left, right = (table[:, :d_model] for table in tables)
     return Trained(WordVectors(vocabulary.words, (left + right).cpu().numpy()), losses)

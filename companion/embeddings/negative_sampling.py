@@ -5,6 +5,7 @@ windows use a band, and its noise words are shared by the block. That is what ma
 for a block instead of once for every pair.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from torch import Generator, Tensor
 
 from companion._validation import describe, require_count
 from companion.embeddings._checks import require_not_negative, require_positive
+from companion.embeddings.trained import Trained, require_descent
 from companion.embeddings.vectors import WordVectors
 from companion.embeddings.vocabulary import Corpus, keep_probability
 
@@ -28,14 +30,6 @@ NOISE = 32  # noise words of a block; together they weigh as much as n_negative 
 LARGEST_MOVE = 1.0
 LONGEST_STEP = 2048
 LOSS_EVERY = 20  # steps from one look at the loss to the next
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a training leaves: the vectors, and the mean loss of each epoch."""
-
-    vectors: WordVectors
-    losses: list[float]
 
 
 @dataclass(frozen=True)
@@ -63,6 +57,8 @@ def walk(
     keep = torch.from_numpy(keep_probability(corpus.vocabulary.counts, sample)).to(device, torch.float32)
     kept = torch.rand(len(ids), generator=generator, device=device) < keep[ids]
     ids, sentence = ids[kept].long(), sentence[kept]
+    if not len(ids):
+        raise ValueError(f"sample must be larger, or 0, for so short a text: none of its {len(kept)} words was kept")
     reach = torch.randint(1, window + 1, ids.shape, generator=generator, device=device)
     # Padding stands in no sentence, so it is in no window, and neither reaches anything itself.
     spare, width = -len(ids) % length, length + 2 * window
@@ -177,7 +173,7 @@ def train(
     done, losses = 0, []
     with Progress(disable=not progress) as bar:
         task = bar.add_task(objective.name, total=words)
-        for _ in range(epochs):
+        for epoch in range(epochs):
             seen = []
             steps = walk(corpus, window=window, sample=sample, step=step, generator=generator)
             for number, blocks in enumerate(steps):
@@ -191,6 +187,7 @@ def train(
                 done += blocks.words.numel()
                 bar.update(task, completed=done)
             losses.append(float(torch.stack(seen).mean()))
+            require_descent(epoch, losses[-1], (1 + n_negative) * math.log(2))
     return Trained(WordVectors(vocabulary.words, tables[0].cpu().numpy()), losses)
 
 

@@ -8,12 +8,12 @@ from companion._validation import requires
 from companion.embeddings.negative_sampling import (
     Blocks,
     Objective,
-    Trained,
     check_training,
     logistic_loss,
     logistic_slopes,
     train,
 )
+from companion.embeddings.trained import Trained
 from companion.embeddings.vocabulary import Corpus
 
 

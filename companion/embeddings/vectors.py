@@ -87,6 +87,17 @@ class WordVectors:
         """
         return float(self.unit[self.row(word1)] @ self.unit[self.row(word2)])
 
+    def head(self, n: int) -> "WordVectors":
+        """Return the first ``n`` words only: in files of vectors the most frequent ones, which tests are often cut to.
+
+        Raises
+        ------
+        ValueError
+            If ``n`` is below 1.
+        """
+        require_count("n", n)
+        return WordVectors(self.words[:n], self.matrix[:n])
+
     def most_similar(self, word: str, n: int = 10) -> list[tuple[str, float]]:
         """Return the ``n`` words nearest to a word by cosine, the nearest first, the word itself left out.
 

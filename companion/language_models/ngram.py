@@ -41,9 +41,19 @@ def _check_score(model: Any, sequences: Any) -> None:
     check_sequences(sequences)
 
 
+def _check_context(model: Any, context: Any = ()) -> None:
+    if not isinstance(context, Sequence):
+        raise TypeError(f"context must be a string or a list of tokens, got {describe(context)}")
+
+
+def _check_probability(model: Any, token: Any, context: Any = ()) -> None:
+    _check_context(model, context)
+
+
 def _check_sample(model: Any, generator: Any, context: Any = (), *, max_len: Any = 1000) -> None:
     if not isinstance(generator, torch.Generator):
         raise TypeError(f"generator must be a torch.Generator, got {describe(generator)}")
+    _check_context(model, context)
     require_count("max_len", max_len)
 
 
@@ -136,8 +146,15 @@ class NGramModel:
         with np.errstate(divide="ignore"):
             return torch.from_numpy(np.log(p[stream != start_id]))
 
+    @requires(_check_context)
     def distribution(self, context: Sequence[Hashable] = ()) -> Float[Tensor, " vocab"]:
-        """Return the probability of every token of the vocabulary after a sequence that begins with ``context``."""
+        """Return the probability of every token of the vocabulary after a sequence that begins with ``context``.
+
+        Raises
+        ------
+        TypeError
+            If the context is no sequence.
+        """
         start_id = self.vocabulary.start_id
         stream = np.array([start_id, *self.vocabulary.encode(context)], dtype=np.int64)
         contexts = [0, *(int(grams[-1]) for _, grams in follow(self.tables[: self.order - 1], stream, start_id))]
@@ -153,8 +170,15 @@ class NGramModel:
                 p[tokens[real]] += level.alpha[followers][real]
         return torch.from_numpy(p)
 
+    @requires(_check_probability)
     def probability(self, token: Hashable, context: Sequence[Hashable] = ()) -> float:
-        """Return the probability of one token after a sequence that begins with ``context``."""
+        """Return the probability of one token after a sequence that begins with ``context``.
+
+        Raises
+        ------
+        TypeError
+            If the context is no sequence.
+        """
         return float(self.distribution(context)[self.vocabulary.encode([token])[0]])
 
     @requires(_check_sample)

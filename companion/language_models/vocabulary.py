@@ -58,6 +58,17 @@ def _check_stream(vocabulary: Any, sequences: Any) -> None:
     check_sequences(sequences)
 
 
+def _check_sequence(vocabulary: Any, sequence: Any) -> None:
+    if not isinstance(sequence, Iterable):
+        raise TypeError(f"sequence must be a string or a list of tokens, got {describe(sequence)}")
+
+
+def _check_token_id(vocabulary: Vocabulary, token_id: Any) -> None:
+    require_count("token_id", token_id, minimum=0)
+    if token_id > vocabulary.start_id:
+        raise ValueError(f"token_id must be at most {vocabulary.start_id}, the start mark, got {token_id}")
+
+
 class Vocabulary:
     """Number the tokens that a model can predict: the known ones, then the end of a sequence, then "unknown".
 
@@ -125,13 +136,27 @@ class Vocabulary:
     def __hash__(self) -> int:
         return hash(self.tokens)
 
+    @requires(_check_sequence)
     def encode(self, sequence: Sequence[Hashable]) -> list[int]:
-        """Return the tokens' numbers; an unknown token gets the number of "unknown"."""
+        """Return the tokens' numbers; an unknown token gets the number of "unknown".
+
+        Raises
+        ------
+        TypeError
+            If the sequence cannot be walked.
+        """
         ids, unknown = self._ids, self.unknown_id
         return [ids.get(token, unknown) for token in sequence]
 
+    @requires(_check_token_id)
     def label(self, token_id: int) -> Hashable:
-        """Return the token with a number, or ``</s>``, ``<unk>`` or ``<s>`` for the three marks."""
+        """Return the token with a number, or ``</s>``, ``<unk>`` or ``<s>`` for the three marks.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the number is no integer, or no token has it.
+        """
         marks = {self.end_id: "</s>", self.unknown_id: "<unk>", self.start_id: "<s>"}
         return marks[token_id] if token_id in marks else self.tokens[token_id]
 

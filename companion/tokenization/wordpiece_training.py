@@ -57,19 +57,18 @@ class PairTable:
         pairs: Counter[tuple[int, int]] = Counter()
         for index, (word, count) in enumerate(zip(self.words, self.word_counts, strict=True)):
             np.add.at(self.piece_counts, word, count)
-            self._record(index, pairs)
+            for pair in pairwise(word):
+                pairs[pair] += count
+                self._note(pair, index)
         self._add(pairs)
         self.least = int(self.piece_counts.sum()) // 2  # where to begin the search for the best pair
 
-    def _record(self, index: int, pairs: Counter[tuple[int, int]]) -> None:
-        """Add the pairs of a word to a change of counts, and note that the word has them."""
-        word, count = self.words[index], self.word_counts[index]
-        for pair in pairwise(word):
-            pairs[pair] += count
-            if pair not in self.row_of:
-                self.row_of[pair] = len(self.words_of)
-                self.words_of.append(set())
-            self.words_of[self.row_of[pair]].add(index)
+    def _note(self, pair: tuple[int, int], index: int) -> None:
+        """Note that a word has a pair, and give the pair a row if it is new."""
+        row = self.row_of.setdefault(pair, len(self.words_of))
+        if row == len(self.words_of):
+            self.words_of.append(set())
+        self.words_of[row].add(index)
 
     def _add(self, pairs: Counter[tuple[int, int]]) -> None:
         n_new = len(self.words_of) - len(self.count)
@@ -127,14 +126,21 @@ class PairTable:
             self.piece_counts = np.append(self.piece_counts, 0)
         change: Counter[tuple[int, int]] = Counter()
         n_joined = 0
+        # In a fixed order, since new pairs get their rows in it. Some words may have lost the pair since it was noted.
         for index in sorted(self.words_of[row]):
             old, count = self.words[index], self.word_counts[index]
+            new = _joined(old, first, second, joined)
+            if len(new) == len(old):
+                continue
+            self.words[index] = new
+            n_joined += (len(old) - len(new)) * count
             for pair in pairwise(old):
                 change[pair] -= count
-                self.words_of[self.row_of[pair]].discard(index)
-            self.words[index] = new = _joined(old, first, second, joined)
-            n_joined += (len(old) - len(new)) * count
-            self._record(index, change)
+            for pair in pairwise(new):
+                change[pair] += count
+                if joined in pair:
+                    self._note(pair, index)
+        self.words_of[row].clear()
         self._add(change)
         np.add.at(self.piece_counts, [first, second, joined], [-n_joined, -n_joined, n_joined])
 

@@ -76,7 +76,7 @@ def test_sums_of_squares_are_those_of_each_pair_by_itself():
 
 @pytest.mark.parametrize("n_parts", [1, 3, 50])
 def test_every_pair_is_in_exactly_one_part(n_parts):
-    counts, vocabulary = counted()
+    counts, _ = counted()
     total = csr_array(counts.shape)
     for part in split(counts, n_parts, X_MAX, 0.75, torch.Generator().manual_seed(0)):
         places = part.pairs.columns, part.pairs.row_starts

@@ -43,6 +43,10 @@ CASES = {
     "min_count": (lambda: Vocabulary.build(["a"], min_count=0), ValueError, "min_count must be at least 1, got 0"),
     "max_size": (lambda: Vocabulary.build(["a"], max_size=0.5), TypeError, "max_size must be an integer"),
     "stream": (lambda: WORDS.stream("ab"), TypeError, "several sequences"),
+    "encode": (lambda: WORDS.encode(3), TypeError, "sequence must be a string or a list of tokens, got 3"),
+    "label": (lambda: WORDS.label(6), ValueError, "token_id must be at most 5, the start mark, got 6"),
+    "negative label": (lambda: WORDS.label(-1), ValueError, "token_id must be at least 0, got -1"),
+    "context": (lambda: NGRAM.distribution(3), TypeError, "context must be a string or a list of tokens, got 3"),
     "bytes": (lambda: split_words(b"a"), TypeError, "text must be a string.*bytes"),
     # n-grams
     "fit a string": (lambda: NGramModel.fit("abc", order=2), TypeError, "several sequences"),
