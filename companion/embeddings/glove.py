@@ -195,27 +195,55 @@ def train_glove(
     ----------
     Pennington et al. (2014), GloVe: Global Vectors for Word Representation, equations 8 and 9, section 4.2.
     """
+    tables, losses = fit(counts, d_model, epochs, learning_rate, x_max, alpha, seed, device, progress)
+    left, right = (table[:, :d_model] for table in tables)
+    return Trained(WordVectors(vocabulary.words, (left + right).cpu().numpy()), losses)
+
+
+def fit(
+    counts: csr_array,
+    d_model: int,
+    epochs: int,
+    learning_rate: float,
+    x_max: float,
+    alpha: float,
+    seed: int,
+    device: torch.device | str,
+    progress: bool,
+) -> tuple[tuple[Tensor, Tensor], list[float]]:
+    """Train; return both tables, biases included (:func:`with_biases`), and the losses."""
     generator = Generator(device).manual_seed(seed)
     counts = csr_array(counts, dtype=np.float32, copy=True)
     counts.sum_duplicates()  # and sort each row's columns
     parts = split(counts, PARTS, x_max, alpha, generator)
-    start = (torch.rand(2, len(vocabulary), d_model + 1, generator=generator, device=device) - 0.5) / d_model
-    tables = with_biases(start[0, :, :-1], start[1, :, :-1], start[0, :, -1], start[1, :, -1])
-    squares = [torch.ones_like(table) for table in tables]
     untrained = sum(float(part.weights @ part.log_counts**2) for part in parts) / counts.nnz
+    start = torch.rand(2, counts.shape[0], d_model + 1, generator=generator, device=device)
+    (words, contexts), (word_biases, context_biases) = ((start - 0.5) / d_model).tensor_split([d_model], dim=2)
+    tables = with_biases(words, contexts, word_biases[:, 0], context_biases[:, 0])
+    squares = tuple(torch.ones_like(table) for table in tables)
     losses = []
     with Progress(disable=not progress) as bar:
         task = bar.add_task("GloVe", total=epochs * len(parts))
         for epoch in range(epochs):
-            total = 0.0
+            total = torch.zeros((), device=device)
             for number in torch.randperm(len(parts), generator=generator, device=device).tolist():
-                loss, firsts, seconds = half_gradients(parts[number], *tables)
-                for table, square, first, second in zip(tables, squares, firsts, seconds, strict=True):
-                    square += second
-                    table.addcdiv_(first, square.sqrt(), value=-learning_rate)
-                total += loss
+                total += descend(parts[number], tables, squares, learning_rate)
                 bar.advance(task)
             losses.append(float(total) / counts.nnz)
             require_descent(epoch, losses[-1], untrained)
-    left, right = (table[:, :d_model] for table in tables)
-    return Trained(WordVectors(vocabulary.words, (left + right).cpu().numpy()), losses)
+    return tables, losses
+
+
+def descend(
+    part: Part, tables: tuple[Tensor, Tensor], squares: tuple[Tensor, Tensor], learning_rate: float
+) -> Float[Tensor, ""]:
+    """Take one step of AdaGrad in place, and return the part's loss before it.
+
+    Every pair's gradient is squared by itself, as if the pairs came one after the other; squaring their sum instead
+    was seen to slow the descent.
+    """
+    loss, firsts, seconds = half_gradients(part, *tables)
+    for table, square, first, second in zip(tables, squares, firsts, seconds, strict=True):
+        square += second
+        table.addcdiv_(first, square.sqrt(), value=-learning_rate)
+    return loss

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import nlargest
 from itertools import chain
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -15,11 +15,10 @@ from companion._validation import describe, require_count, require_finite, requi
 from companion.tokenization.base import Tokenizer, require_text
 from companion.tokenization.bpe_json import special_tokens_from_json
 from companion.tokenization.memo import Memo
+from companion.tokenization.unigram_json import SPACE, Form, form_from_json, prefix_from_json
 from companion.tokenization.unigram_training import check_training, learn_pieces, split_at_rare
 
-SPACE = "▁"  # U+2581, which stands for a space
 UNKNOWN_PENALTY = 10.0  # an unknown character scores this much less than the worst piece
-Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 UNKNOWN = "<unk>"
 BYTE_TOKENS = tuple(f"<0x{byte:02X}>" for byte in range(256))
 
@@ -387,28 +386,9 @@ class Unigram(Tokenizer):
             special_tokens=special,
             unk_token=None if model.get("unk_id") is None else pieces[model["unk_id"]][0],
             byte_fallback=model.get("byte_fallback", False),
-            form=_form_from_json(content.get("normalizer")),
-            prefix_space=_prefix_from_json(content.get("pre_tokenizer")),
+            form=form_from_json(content.get("normalizer")),
+            prefix_space=prefix_from_json(content.get("pre_tokenizer")),
         )
-
-
-def _prefix_from_json(pre_tokenizer: Any) -> bool:
-    match pre_tokenizer:
-        case {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always" | "never" as scheme, "split": True}:
-            return scheme == "always"
-    raise ValueError(
-        f"pre_tokenizer must be a Metaspace with {SPACE!r} that splits and prepends always or never, "
-        f"got {pre_tokenizer}"
-    )
-
-
-def _form_from_json(normalizer: Any) -> Form | None:
-    match normalizer:
-        case None:
-            return None
-        case {"type": "NFC" | "NFD" | "NFKC" | "NFKD" as form}:
-            return form
-    raise ValueError(f"normalizer must be none or one of {', '.join(get_args(Form))}, got {normalizer}")
 
 
 def _forward(ways: list[list[tuple[int, float]]]) -> list[float]:

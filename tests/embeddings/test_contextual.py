@@ -8,7 +8,8 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, PreTra
 import companion.data
 from companion.embeddings import contextual_states, find_word
 
-VOCABULARY = "[PAD] [UNK] [CLS] [SEP] the bank ##ing ##s of river money in a boat ##house left right at".split()
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+VOCABULARY = [*SPECIAL, "the", "bank", "of", "river", "money", "in", "a", "boat", "##house", "left", "right", "at"]
 SENTENCES = [
     "The bank of the river",
     "money in a bank",

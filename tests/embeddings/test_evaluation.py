@@ -54,9 +54,9 @@ def test_pairs_without_vectors_are_left_out_and_counted():
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     truth = similarity_score(vectors(), pairs(n=20_000), resamples=100).value
-    scores = [similarity_score(vectors(), pairs(seed=seed), resamples=200) for seed in range(1, 101)]
+    scores = [similarity_score(vectors(), pairs(seed=seed), resamples=100) for seed in range(1, 61)]
     covered = sum(score.low <= truth <= score.high for score in scores)
-    assert 88 <= covered <= 100  # 95 expected; two and a bit standard deviations
+    assert 52 <= covered <= 60  # 57 expected, with a standard deviation of 1.7
 
 
 def test_the_same_seed_gives_the_same_interval():

@@ -14,7 +14,7 @@ from companion.embeddings import WordVectors
 WORDS = ("king", "queen", "man", "woman", "naïve", "中文", "")
 
 
-def vectors(seed=0, n=len(WORDS), d_model=5):
+def vectors(seed=0, n=7, d_model=5):
     words = WORDS[:n] if n <= len(WORDS) else [f"w{i}" for i in range(n)]
     return WordVectors(words, np.random.default_rng(seed).normal(size=(n, d_model)))
 
