@@ -220,7 +220,7 @@ def fit(
     start = torch.rand(2, counts.shape[0], d_model + 1, generator=generator, device=device)
     (words, contexts), (word_biases, context_biases) = ((start - 0.5) / d_model).tensor_split([d_model], dim=2)
     tables = with_biases(words, contexts, word_biases[:, 0], context_biases[:, 0])
-    squares = tuple(torch.ones_like(table) for table in tables)
+    squares = torch.ones_like(tables[0]), torch.ones_like(tables[1])
     losses = []
     with Progress(disable=not progress) as bar:
         task = bar.add_task("GloVe", total=epochs * len(parts))

@@ -5,7 +5,7 @@ from companion.language_models.likelihood import log_likelihood, log_likelihood_
 from companion.language_models.neural import NeuralConfig, NeuralModel
 from companion.language_models.ngram import NGramModel
 from companion.language_models.sgd import ascend, descend
-from companion.language_models.smoothing import AddK, KneserNey
+from companion.language_models.smoothing import AddK, KneserNey, Smoothing
 from companion.language_models.training import Progress, TrainingConfig, log_probabilities, train
 from companion.language_models.vocabulary import Vocabulary, split_words
 
@@ -16,6 +16,7 @@ __all__ = [
     "NeuralConfig",
     "NeuralModel",
     "Progress",
+    "Smoothing",
     "TrainingConfig",
     "Vocabulary",
     "ascend",

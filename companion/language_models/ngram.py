@@ -75,8 +75,9 @@ class NGramModel:
         The n-grams counted, order by order.
     """
 
-    def __init__(self, vocabulary: Vocabulary, tables: tuple[Table, ...], order: int, smoothing: Smoothing) -> None:
-        self.vocabulary, self.tables, self.order, self.smoothing = vocabulary, tables, order, smoothing
+    def __init__(self, vocabulary: Vocabulary, tables: tuple[Any, ...], order: int, smoothing: Smoothing) -> None:
+        self.vocabulary, self.order, self.smoothing = vocabulary, order, smoothing
+        self.tables: tuple[Table, ...] = tables
         self._levels = smoothing.levels(tables[:order], len(vocabulary))
 
     @classmethod
@@ -113,7 +114,7 @@ class NGramModel:
         if not sequences:
             raise ValueError("sequences must hold at least one sequence, got none")
         vocabulary = vocabulary or Vocabulary.build(sequences)
-        tables = count(vocabulary.stream(sequences), order, vocabulary.start_id)
+        tables = count(vocabulary.stream(sequences).numpy(), order, vocabulary.start_id)
         return cls(vocabulary, tables, order, smoothing or KneserNey())
 
     @requires(_check_change)
@@ -137,7 +138,7 @@ class NGramModel:
             If the sequences are one string, or cannot be walked.
         """
         start_id = self.vocabulary.start_id
-        stream = self.vocabulary.stream(sequences)
+        stream = self.vocabulary.stream(sequences).numpy()
         p = np.full(len(stream), 1 / len(self.vocabulary))
         if len(stream):
             for level, (contexts, grams) in zip(self._levels, follow(self.tables, stream, start_id), strict=False):

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from companion._validation import describe, require_count, requires
 
@@ -161,7 +162,7 @@ class Vocabulary:
         return marks[token_id] if token_id in marks else self.tokens[token_id]
 
     @requires(_check_stream)
-    def stream(self, sequences: Iterable[Sequence[Hashable]]) -> NDArray[np.int64]:
+    def stream(self, sequences: Iterable[Sequence[Hashable]]) -> Int[Tensor, " token"]:
         """Write all sequences into one array, each between its start and its end.
 
         Raises
@@ -175,4 +176,4 @@ class Vocabulary:
             numbers.append(self.start_id)
             numbers += [ids.get(token, self.unknown_id) for token in sequence]
             numbers.append(self.end_id)
-        return np.array(numbers, dtype=np.int64)
+        return torch.tensor(numbers, dtype=torch.int64)

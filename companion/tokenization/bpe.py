@@ -1,8 +1,8 @@
 """Byte-level byte-pair encoding: GPT-2's way to turn any text into tokens, none of them unknown."""
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import chain, islice, pairwise
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from rich.progress import track
@@ -20,7 +20,7 @@ from companion.tokenization.bpe_json import (
 from companion.tokenization.bpe_training import count_words, learn_merges
 from companion.tokenization.bytes_unicode import BYTE_TO_CHAR, bytes_to_chars, chars_to_bytes
 from companion.tokenization.lookup import Lookup
-from companion.tokenization.merging import MergeTable
+from companion.tokenization.merging import MergeTable, pack, unpack
 from companion.tokenization.pretokenize import GPT2_PATTERN, Pretokenizer
 from companion.tokenization.ranks import read_ranks, recover_merges
 
@@ -123,16 +123,18 @@ class ByteLevelBPE(Tokenizer):
         self.merges = list(merges)
         self.pretokenizer = Pretokenizer(pattern)
         self.ignore_merges = ignore_merges
-        self._table = MergeTable((vocab[left], vocab[right], vocab[left + right]) for left, right in merges)
-        self._byte_ids = [vocab[BYTE_TO_CHAR[byte]] for byte in range(256)]
+        self._table = MergeTable(
+            [vocab[BYTE_TO_CHAR[byte]] for byte in range(256)],
+            [(vocab[left], vocab[right], vocab[left + right]) for left, right in merges],
+        )
         self._bytes = {
             index: token.encode() if token in special_tokens else chars_to_bytes(token)
             for token, index in self.vocab.items()
         }
         special_ids = set(special_tokens.values())
-        self._whole = {data: index for index, data in self._bytes.items() if index not in special_ids}
+        self._whole = {data: pack([index]) for index, data in self._bytes.items() if index not in special_ids}
         self._words = Lookup(self._encode_words)
-        self._units = Lookup(self._encode_units)
+        self._pieces = Lookup(self._encode_pieces)
 
     @classmethod
     @requires(_check_train)
@@ -220,16 +222,27 @@ class ByteLevelBPE(Tokenizer):
         return self._encode_texts([text])[0]
 
     def _encode_texts(self, texts: list[str]) -> list[list[int]]:
-        return self._units.join(list(map(self.pretokenizer.units, texts)))
+        if not self.pretokenizer.splits_at_spaces:
+            return list(map(unpack, self._words.join(map(self.pretokenizer.words, texts))))
+        starts: list[list[str]] = []
 
-    def _encode_units(self, units: list[str]) -> list[list[int]]:
-        return self._words.join(list(map(self.pretokenizer.words_of, units)))
+        def without_starts() -> Iterator[list[str]]:
+            for text in texts:
+                first, *others = self.pretokenizer.pieces(text)
+                starts.append(self.pretokenizer.words(first))
+                yield others
 
-    def _encode_words(self, words: list[str]) -> list[list[int]]:
+        others = self._pieces.join(without_starts())
+        return [unpack(start + other) for start, other in zip(self._words.join(starts), others, strict=True)]
+
+    def _encode_pieces(self, pieces: list[str]) -> list[bytes]:
+        return self._words.join(self.pretokenizer.words(f" {piece}") for piece in pieces)
+
+    def _encode_words(self, words: list[str]) -> list[bytes]:
         data = [word.encode() for word in words]
-        ids = self._table.apply_to_all([[self._byte_ids[byte] for byte in word] for word in data])
+        ids = self._table.apply_to_all(data)
         if self.ignore_merges:
-            return [[self._whole[word]] if word in self._whole else merged for word, merged in zip(data, ids, strict=True)]
+            return [self._whole.get(word, merged) for word, merged in zip(data, ids, strict=True)]
         return ids
 
     def _safe_cut(self, text: str) -> int:
@@ -244,9 +257,9 @@ class ByteLevelBPE(Tokenizer):
         TypeError, ValueError
             If ``word`` is not one word, such as ``" hello"``.
         """
-        ids = [self._byte_ids[byte] for byte in word.encode()]
-        steps = [MergeStep(None, None, [self.id_to_token[index] for index in ids])]
-        for rank, merged in self._table.steps(ids):
+        data = word.encode()
+        steps = [MergeStep(None, None, [BYTE_TO_CHAR[byte] for byte in data])]
+        for rank, merged in self._table.steps(data):
             steps.append(MergeStep(rank, self.merges[rank], [self.id_to_token[index] for index in merged]))
         return steps
 

@@ -17,21 +17,31 @@ _SHIFT = 32  # a pair is one number, and pairs sort as their tokens do
 
 def count_words(texts: Iterable[str], pretokenizer: Pretokenizer) -> dict[str, int]:
     """Count the words of all texts."""
-    units: Counter[str] = Counter()
+    words: Counter[str] = Counter()
+    pieces: Counter[str] = Counter()
     for text in texts:
         require_text("texts", text)
-        start = 0
-        while start < len(text):
-            block = text[start : start + _BLOCK]
-            if start + _BLOCK < len(text):
-                block = block[: pretokenizer.safe_cut(block)] or text[start:]
-            units.update(pretokenizer.units(block))
-            start += len(block)
-    words: defaultdict[str, int] = defaultdict(int)
-    for unit, count in units.items():
-        for word in pretokenizer.words_of(unit):
+        for block in _blocks(text, pretokenizer):
+            if pretokenizer.splits_at_spaces:
+                block, *others = pretokenizer.pieces(block)
+                pieces.update(others)
+            words.update(pretokenizer.words(block))
+    for piece, count in pieces.items():
+        for word in pretokenizer.words(f" {piece}"):
             words[word] += count
     return words
+
+
+def _blocks(text: str, pretokenizer: Pretokenizer) -> Iterator[str]:
+    start = 0
+    while len(text) - start > _BLOCK:
+        block = text[start : start + _BLOCK]
+        cut = pretokenizer.safe_cut(block)
+        if not cut:
+            break
+        yield block[:cut]
+        start += cut
+    yield text[start:]
 
 
 class PairTable:

@@ -1,32 +1,53 @@
 """Remember the ids of pieces of text, and compute those of new pieces together."""
 
-from collections.abc import Callable
-from itertools import chain
+from collections.abc import Callable, Iterable
 
 _MAX_CHARACTERS = 2_000_000  # of remembered pieces: some 250,000 words
+_MAX_WAITING = 20_000  # pieces of rows whose ids are not all known
 
 
 class Lookup:
     """The ids of pieces of text, each computed once, until there are too many.
 
+    Ids are kept as bytes (see `pack`): a hundred thousand small lists would keep Python's garbage collector busy.
+
     Parameters
     ----------
     compute
-        Returns the ids of each piece of a list.
+        Returns the packed ids of each piece of a list.
     """
 
-    def __init__(self, compute: Callable[[list[str]], list[list[int]]]):
+    def __init__(self, compute: Callable[[list[str]], list[bytes]]):
         self._compute = compute
-        self._known: dict[str, list[int]] = {}
+        self._known: dict[str, bytes] = {}
         self._characters = 0
 
-    def join(self, rows: list[list[str]]) -> list[list[int]]:
+    def join(self, rows: Iterable[list[str]]) -> list[bytes]:
         """Return for each row of pieces their ids, one after the other."""
         known = self._known  # of this call, even if another thread starts anew
-        if unseen := list(set().union(*rows).difference(known)):
-            known.update(zip(unseen, self._compute(unseen), strict=True))
-            self._characters += sum(map(len, unseen))
-        ids = [list(chain.from_iterable(map(known.__getitem__, row))) for row in rows]
+        joined: list[bytes] = []
+        waiting: dict[int, list[str]] = {}
+        n_waiting = 0
+        for row in rows:
+            try:
+                joined.append(b"".join(map(known.__getitem__, row)))
+            except KeyError:
+                waiting[len(joined)] = row
+                joined.append(b"")
+                n_waiting += len(row)
+                if n_waiting > _MAX_WAITING:
+                    self._learn(known, waiting, joined)
+                    n_waiting = 0
+        self._learn(known, waiting, joined)
         if self._characters > _MAX_CHARACTERS:
             self._known, self._characters = {}, 0
-        return ids
+        return joined
+
+    def _learn(self, known: dict[str, bytes], waiting: dict[int, list[str]], joined: list[bytes]) -> None:
+        """Compute what is unknown in the waiting rows, and enter their ids at their places."""
+        unseen = list(set().union(*waiting.values()).difference(known))
+        known.update(zip(unseen, self._compute(unseen), strict=True))
+        self._characters += sum(map(len, unseen))
+        for place, row in waiting.items():
+            joined[place] = b"".join(map(known.__getitem__, row))
+        waiting.clear()

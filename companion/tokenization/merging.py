@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, pairwise, repeat
+from itertools import pairwise, repeat
 
 import numpy as np
 
@@ -11,6 +11,7 @@ _NEVER = 1 << 62  # the rank of a pair that is not merged
 _LONG = 100  # tokens: from here on, keeping a queue is faster than looking through all ranks after each merge
 _MANY = 200  # words: from here on, arrays are faster than one word at a time
 _SHIFT = 32  # a pair as one number
+_PACKED = np.dtype(np.int32)
 
 
 class MergeTable:
@@ -18,11 +19,14 @@ class MergeTable:
 
     Parameters
     ----------
+    byte_ids
+        The id of each of the 256 bytes.
     merges
         The ids of the left token, of the right token and of the token they become, the first learned first.
     """
 
-    def __init__(self, merges: Iterable[tuple[int, int, int]] = ()):
+    def __init__(self, byte_ids: Sequence[int], merges: Iterable[tuple[int, int, int]] = ()):
+        self.byte_ids = list(byte_ids)
         self.rank: dict[tuple[int, int], int] = {}
         self.result: list[int] = []
         for left, right, result in merges:
@@ -33,11 +37,19 @@ class MergeTable:
         self.rank[left, right] = len(self.result)
         self.result.append(result)
 
-    def apply(self, word: Sequence[int]) -> list[int]:
+    def apply(self, word: bytes) -> list[int]:
         """Return the tokens of a word that are left when no merge fits."""
-        if len(word) >= _LONG:
-            return self._apply_to_long(word)
-        ids, rank_of = list(word), self.rank.get
+        ids = [self.byte_ids[byte] for byte in word]
+        return self._apply_to_short(ids) if len(ids) < _LONG else self._apply_to_long(ids)
+
+    def steps(self, word: bytes) -> Iterator[tuple[int, list[int]]]:
+        """Yield the rank of each merge and the tokens after it."""
+        tokens = [*(self.byte_ids[byte] for byte in word), _GONE]
+        for rank in self._merge(tokens):
+            yield rank, [token for token in tokens if token != _GONE]
+
+    def _apply_to_short(self, ids: list[int]) -> list[int]:
+        rank_of = self.rank.get
         ranks = list(map(rank_of, pairwise(ids), repeat(_NEVER)))
         while ranks and (best := min(ranks)) < _NEVER:
             i = ranks.index(best)
@@ -49,17 +61,11 @@ class MergeTable:
                 ranks[i] = rank_of((new, ids[i + 1]), _NEVER)
         return ids
 
-    def _apply_to_long(self, word: Sequence[int]) -> list[int]:
-        tokens = [*word, _GONE]
+    def _apply_to_long(self, ids: list[int]) -> list[int]:
+        tokens = [*ids, _GONE]
         for _ in self._merge(tokens):
             pass
         return [token for token in tokens if token != _GONE]
-
-    def steps(self, word: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
-        """Yield the rank of each merge and the tokens after it."""
-        tokens = [*word, _GONE]
-        for rank in self._merge(tokens):
-            yield rank, [token for token in tokens if token != _GONE]
 
     def _merge(self, tokens: list[int]) -> Iterator[int]:
         """Merge in place, and yield each rank: a queue of pairs by rank and place takes n log n steps for n tokens.
@@ -85,16 +91,16 @@ class MergeTable:
                     heapq.heappush(queue, (new, left))
             yield rank
 
-    def apply_to_all(self, words: Sequence[Sequence[int]]) -> list[list[int]]:
-        """Return the tokens of every word, as `apply` does."""
-        short = [word for word in words if 1 < len(word) < _LONG]
+    def apply_to_all(self, words: Sequence[bytes]) -> list[bytes]:
+        """Start from the bytes of each word, and return what `apply` makes of them, packed."""
+        short = [word for word in words if len(word) < _LONG]
         if len(short) < _MANY or not self.rank:
-            return [self.apply(word) for word in words]
+            return [pack(self.apply(word)) for word in words]
         merged = iter(self._apply_to_many(short))
-        return [next(merged) if 1 < len(word) < _LONG else self.apply(word) for word in words]
+        return [next(merged) if len(word) < _LONG else pack(self.apply(word)) for word in words]
 
-    def _apply_to_many(self, words: Sequence[Sequence[int]]) -> list[list[int]]:
-        """Merge one pair in each word at a time, in all words at once: as many rounds as the longest word has merges."""
+    def _apply_to_many(self, words: Sequence[bytes]) -> list[bytes]:
+        """Merge one pair in each word at a time, in all words at once: as many rounds as a word has merges at most."""
         pairs = np.array([left << _SHIFT | right for left, right in self.rank])
         order = np.argsort(pairs)
         sorted_pairs, result = pairs[order], np.array(self.result)
@@ -107,14 +113,13 @@ class MergeTable:
             is_pair = (sorted_pairs[found] == pair) & (word[places] == word[nexts]) & (places < nexts)
             return np.where(is_pair, order[found], _NEVER)
 
-        token = np.fromiter(chain.from_iterable(words), np.int64)
+        token = np.array(self.byte_ids)[np.frombuffer(b"".join(words), np.uint8)]
         word = np.repeat(np.arange(len(words)), list(map(len, words)))
         rank = rank_of(np.arange(len(token)))
         finished = []
         while len(token):
             starts = np.flatnonzero(np.diff(word, prepend=-1))
-            lengths = np.diff(starts, append=len(token))
-            best = np.repeat(np.minimum.reduceat(rank, starts), lengths)
+            best = np.repeat(np.minimum.reduceat(rank, starts), np.diff(starts, append=len(token)))
             is_finished = best == _NEVER
             finished.append((word[is_finished], token[is_finished]))
             token, word, rank, best = (array[~is_finished] for array in (token, word, rank, best))
@@ -127,6 +132,16 @@ class MergeTable:
             before = first[first > 0] - 1
             rank[before] = rank_of(before)
         word, token = (np.concatenate(arrays) for arrays in zip(*finished, strict=True))
-        tokens = token[np.argsort(word, kind="stable")].tolist()
-        ends = np.cumsum(np.bincount(word)).tolist()
-        return [tokens[start:end] for start, end in pairwise([0, *ends])]
+        packed = pack(token[np.argsort(word, kind="stable")])
+        ends = np.cumsum(np.bincount(word, minlength=len(words))) * _PACKED.itemsize
+        return [packed[start:end] for start, end in pairwise([0, *ends.tolist()])]
+
+
+def pack(ids: Sequence[int] | np.ndarray) -> bytes:
+    """Write ids as bytes."""
+    return np.asarray(ids, dtype=_PACKED).tobytes()
+
+
+def unpack(packed: bytes) -> list[int]:
+    """Read what `pack` wrote."""
+    return np.frombuffer(packed, dtype=_PACKED).tolist()

@@ -1,7 +1,6 @@
 """Cut text into words before any merge, as GPT-2 and its successors do."""
 
 import re
-from collections.abc import Callable
 
 import regex
 
@@ -17,18 +16,9 @@ GPT4_PATTERN = (
     r""" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
 )
 
-# Unicode's white space. The \s of `re` is no use: it takes four control characters for spaces that \s of the patterns
-# above does not.
-_SPACE = "\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-_SPACE_IN_LINE = _SPACE.replace("\t-\r", "\t\v\f")
-
-# The exact patterns are slow. A unit is a coarser piece, cut only by white space, such that the words of a text are the
-# words of its units, one after the other: whoever has seen a unit need not cut it again.
-_UNITS = {
-    GPT2_PATTERN: rf" ?[^{_SPACE}]+|[{_SPACE}]+(?![^{_SPACE}])|[{_SPACE}]+",
-    GPT4_PATTERN: rf"[{_SPACE_IN_LINE}]?[^{_SPACE}]+(?:[{_SPACE}]*[\r\n]+)?|[{_SPACE}]*[\r\n]+|"
-    rf"[{_SPACE}]+(?![^{_SPACE}])|[{_SPACE}]+",
-}
+# With these two, a single space between two signs always begins a word, whatever else there is.
+_SPLIT_AT_SPACES = (GPT2_PATTERN, GPT4_PATTERN)
+_SINGLE_SPACE = re.compile(r" (?=\S)(?<=\S )")
 _LOOKAHEAD = 3  # characters: as far as a contraction reaches
 
 
@@ -40,6 +30,11 @@ class Pretokenizer:
     pattern
         A regular expression whose matches are the words; what lies between two matches is a word too. To cut a stream,
         it must not look back, and not look further ahead than three characters or the end of a stretch of white space.
+
+    Attributes
+    ----------
+    splits_at_spaces : bool
+        Whether `pieces` can be used.
 
     Raises
     ------
@@ -57,12 +52,7 @@ class Pretokenizer:
         if self._exact.groups:
             raise ValueError(f"pattern must not capture, got {pattern!r}; write (?:...) for (...)")
         self.pattern = pattern
-        self._is_known = pattern in _UNITS
-        #: Pieces of a text to be remembered, and the words of such a piece; both are words for other patterns.
-        self.units: Callable[[str], list[str]] = self.words
-        self.words_of: Callable[[str], list[str]] = lambda unit: [unit]
-        if self._is_known:
-            self.units, self.words_of = re.compile(_UNITS[pattern]).findall, self._exact.findall
+        self.splits_at_spaces = pattern in _SPLIT_AT_SPACES
 
     def words(self, text: str) -> list[str]:
         """Return the words of a text; joined, they are the text.
@@ -71,7 +61,7 @@ class Pretokenizer:
         ['It', "'s", ' 42', ' ', ' now']
         """
         words = self._exact.findall(text)
-        if self._is_known or sum(map(len, words)) == len(text):
+        if self.splits_at_spaces or sum(map(len, words)) == len(text):
             return words
         words, end = [], 0
         for match in self._exact.finditer(text):
@@ -79,9 +69,18 @@ class Pretokenizer:
             end = match.end()
         return [word for word in (*words, text[end:]) if word]
 
+    def pieces(self, text: str) -> list[str]:
+        """Split a text at each single space between two signs, many times faster than into words.
+
+        The words of the text are those of the first piece, then those of each other piece with a space before it: who
+        has seen a piece need not cut it again.
+        """
+        pieces = text.split()
+        return pieces if " ".join(pieces) == text and pieces else _SINGLE_SPACE.split(text)
+
     def safe_cut(self, text: str) -> int:
         """Find a late position where the text may be cut, whatever follows, without changing its words; 0 if none."""
-        if self._is_known:  # these two begin a word at each single space between two signs
+        if self.splits_at_spaces:
             cut = text.rfind(" ", 1, -1)
             while cut > 0:
                 if not (text[cut - 1].isspace() or text[cut + 1].isspace()):

@@ -50,13 +50,12 @@ def recover_merges(ranks: Mapping[bytes, int]) -> list[tuple[bytes, bytes]]:
     if missing := [byte for byte in range(256) if bytes([byte]) not in ranks]:
         raise ValueError(f"ranks must hold each single byte, {len(missing)} are missing, such as {bytes(missing[:1])!r}")
     token_of = {rank: token for token, rank in ranks.items()}
-    byte_ranks = [ranks[bytes([byte])] for byte in range(256)]
-    table = MergeTable()
+    table = MergeTable([ranks[bytes([byte])] for byte in range(256)])
     merges = []
     for rank, token in sorted(token_of.items()):
         if len(token) == 1:
             continue
-        parts = table.apply([byte_ranks[byte] for byte in token])
+        parts = table.apply(token)
         if len(parts) != 2:
             raise ValueError(
                 f"ranks must come from merges of pairs: {token!r} of rank {rank} is made of "

@@ -90,6 +90,11 @@ def test_any_tensor_comes_back_exactly(shape, name, seed):
         assert same(unpack(read_from(pack({}, each)))[1], each.contiguous())
 
 
+def test_one_element_of_any_stride_comes_back():
+    column = torch.rand(1, 31).argsort()[:, 0]
+    assert same(unpack(read_from(pack({}, column)))[1], column.clone())
+
+
 def test_a_view_sends_only_what_it_shows_and_no_gradient():
     whole = torch.arange(2.0 * 3 * 5 * 7, requires_grad=True).reshape(2, 3, 5, 7)
     part = whole[:, 1].mT
