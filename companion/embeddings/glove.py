@@ -217,7 +217,7 @@ def fit(
     counts.sum_duplicates()  # and sort each row's columns
     parts = split(counts, PARTS, x_max, alpha, generator)
     untrained = sum(float(part.weights @ part.log_counts**2) for part in parts) / counts.nnz
-    start = torch.rand(2, counts.shape[0], d_model + 1, generator=generator, device=device)
+    start = torch.rand(2, len(counts.indptr) - 1, d_model + 1, generator=generator, device=device)
     (words, contexts), (word_biases, context_biases) = ((start - 0.5) / d_model).tensor_split([d_model], dim=2)
     tables = with_biases(words, contexts, word_biases[:, 0], context_biases[:, 0])
     squares = torch.ones_like(tables[0]), torch.ones_like(tables[1])

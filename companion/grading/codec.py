@@ -126,7 +126,7 @@ def _encode_tensor(tensor: Tensor, payloads: list[bytes]) -> list:
     size = _bytes_of(tensor.dtype, list(tensor.shape))
     if size + sum(map(len, payloads)) > MAX_PAYLOAD:
         raise CodecError(f"tensors of more than {MAX_PAYLOAD >> 20} MB, the last of shape {tuple(tensor.shape)}")
-    # A clone and not `contiguous`, which leaves one element with whatever stride it had, and `view` refuses that.
+    # `contiguous` would leave one element with whatever stride it had, and `view` refuses that.
     flat = tensor.detach().resolve_conj().resolve_neg().clone(memory_format=torch.contiguous_format).reshape(-1)
     payloads.append(flat.view(torch.uint8).numpy().tobytes())
     return ["tensor", _NAMES[tensor.dtype], list(tensor.shape)]

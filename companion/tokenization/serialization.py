@@ -39,4 +39,7 @@ def load(path: str | os.PathLike[str]) -> Tokenizer:
             f"path must be a tokenizer.json whose model has one of the types {sorted(_READERS)}, "
             f"got {os.fspath(path)!r} with {error}"
         ) from None
-    return read(content)
+    try:
+        return read(content)
+    except KeyError as error:
+        raise ValueError(f"path must be a whole tokenizer.json, but {os.fspath(path)!r} lacks {error}") from None
