@@ -40,8 +40,11 @@ def _check(
 ) -> None:
     if isinstance(sentences, str) or not sentences:
         raise ValueError(f"sentences must be a list of one sentence or more, got {describe(sentences)}")
-    if not isinstance(word, str) or not word.strip():
-        raise ValueError(f"word must be a word, got {describe(word)}")
+    words = [word] * len(sentences) if isinstance(word, str) else word
+    if not all(isinstance(word, str) and word.strip() for word in words):
+        raise ValueError(f"word must be a word, or one for each sentence, got {describe(word)}")
+    if len(words) != len(sentences):
+        raise ValueError(f"word must be one for each of the {len(sentences)} sentences, got {len(words)}")
     if not getattr(tokenizer, "is_fast", False):
         raise TypeError(
             f"tokenizer must be one of transformers' fast ones, which know where a token stands in the text, "
@@ -60,13 +63,13 @@ def contextual_states(
     model: Any,
     tokenizer: Any,
     sentences: Sequence[str],
-    word: str,
+    word: str | Sequence[str],
     *,
     occurrence: int = 0,
     layer: int = -1,
     batch_size: int = 32,
 ) -> Float[Tensor, "sentence d_model"]:
-    """Return one vector a sentence for the same word: the mean of a layer's states over the word's tokens.
+    """Return one vector a sentence for a word in it: the mean of a layer's states over the word's tokens.
 
     Parameters
     ----------
@@ -75,9 +78,9 @@ def contextual_states(
     tokenizer
         Its fast tokenizer.
     sentences
-        Each holds the word.
+        Each holds its word.
     word
-        The word, in any case of letters; only whole words count.
+        One word for all sentences, or one for each, in any case of letters; only whole words count.
     occurrence
         Which of the word's occurrences in each sentence, from 0.
     layer
@@ -94,7 +97,8 @@ def contextual_states(
         model has no such layer.
     """
     model.eval()
-    spans = [find_word(sentence, word, occurrence) for sentence in sentences]
+    words = [word] * len(sentences) if isinstance(word, str) else word
+    spans = [find_word(*pair, occurrence) for pair in zip(sentences, words, strict=True)]
     states = [
         _states(model, tokenizer, sentences[start : start + batch_size], spans[start : start + batch_size], layer)
         for start in range(0, len(sentences), batch_size)

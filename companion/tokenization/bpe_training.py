@@ -27,7 +27,7 @@ def count_words(texts: Iterable[str], pretokenizer: Pretokenizer) -> dict[str, i
                 pieces.update(others)
             words.update(pretokenizer.words(block))
     for piece, count in pieces.items():
-        for word in pretokenizer.words(f" {piece}"):
+        for word in pretokenizer.words_after_space(piece):
             words[word] += count
     return words
 

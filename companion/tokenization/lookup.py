@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 _MAX_CHARACTERS = 2_000_000  # of remembered pieces: some 250,000 words
-_MAX_WAITING = 20_000  # pieces of rows whose ids are not all known
+_MAX_WAITING = 60_000  # pieces of rows whose ids are not all known
 
 
 class Lookup:
@@ -24,30 +24,34 @@ class Lookup:
 
     def join(self, rows: Iterable[list[str]]) -> list[bytes]:
         """Return for each row of pieces their ids, one after the other."""
-        known = self._known  # of this call, even if another thread starts anew
         joined: list[bytes] = []
         waiting: dict[int, list[str]] = {}
         n_waiting = 0
         for row in rows:
             try:
-                joined.append(b"".join(map(known.__getitem__, row)))
+                joined.append(b"".join(map(self._known.__getitem__, row)))
             except KeyError:
                 waiting[len(joined)] = row
                 joined.append(b"")
                 n_waiting += len(row)
                 if n_waiting > _MAX_WAITING:
-                    self._learn(known, waiting, joined)
+                    self._fill(joined, waiting)
                     n_waiting = 0
-        self._learn(known, waiting, joined)
+        self._fill(joined, waiting)
+        return joined
+
+    def _fill(self, joined: list[bytes], waiting: dict[int, list[str]]) -> None:
+        for place, ids in zip(waiting, self.join_unseen(list(waiting.values())), strict=True):
+            joined[place] = ids
+        waiting.clear()
+
+    def join_unseen(self, rows: list[list[str]]) -> list[bytes]:
+        """Do the same, faster when most rows hold pieces never seen before."""
+        known = self._known  # of this call, even if another thread starts anew
+        unseen = list(set().union(*rows).difference(known))
+        known.update(zip(unseen, self._compute(unseen), strict=True))
+        joined = [b"".join(map(known.__getitem__, row)) for row in rows]
+        self._characters += sum(map(len, unseen))
         if self._characters > _MAX_CHARACTERS:
             self._known, self._characters = {}, 0
         return joined
-
-    def _learn(self, known: dict[str, bytes], waiting: dict[int, list[str]], joined: list[bytes]) -> None:
-        """Compute what is unknown in the waiting rows, and enter their ids at their places."""
-        unseen = list(set().union(*waiting.values()).difference(known))
-        known.update(zip(unseen, self._compute(unseen), strict=True))
-        self._characters += sum(map(len, unseen))
-        for place, row in waiting.items():
-            joined[place] = b"".join(map(known.__getitem__, row))
-        waiting.clear()

@@ -69,11 +69,16 @@ class Pretokenizer:
             end = match.end()
         return [word for word in (*words, text[end:]) if word]
 
+    def words_after_space(self, piece: str) -> list[str]:
+        """Return the words of a space and a piece of `pieces`."""
+        text = f" {piece}"
+        return [text] if piece.isascii() and piece.isalpha() else self._exact.findall(text)
+
     def pieces(self, text: str) -> list[str]:
         """Split a text at each single space between two signs, many times faster than into words.
 
-        The words of the text are those of the first piece, then those of each other piece with a space before it: who
-        has seen a piece need not cut it again.
+        The words of the text are those of the first piece, then the `words_after_space` of each other piece: who has
+        seen a piece need not cut it again.
         """
         pieces = text.split()
         return pieces if " ".join(pieces) == text and pieces else _SINGLE_SPACE.split(text)

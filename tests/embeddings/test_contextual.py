@@ -58,6 +58,12 @@ def test_several_tokens_of_a_word_are_averaged(model, tokenizer):
     torch.testing.assert_close(ours[0], by_hand(model, tokenizer, "the Boathouse left", [2, 3], -1))
 
 
+def test_each_sentence_can_have_its_own_word(model, tokenizer):
+    ours = contextual_states(model, tokenizer, ["the bank", "a boathouse"], ["bank", "boathouse"])
+    theirs = by_hand(model, tokenizer, "the bank", [2], -1), by_hand(model, tokenizer, "a boathouse", [2, 3], -1)
+    torch.testing.assert_close(ours, torch.stack(theirs), rtol=1e-5, atol=1e-5)
+
+
 def test_a_later_occurrence_is_another_place(model, tokenizer):
     sentence = SENTENCES[3]
     for occurrence, place in ((0, 4), (1, 14)):
@@ -94,6 +100,8 @@ def test_only_whole_words_are_found(sentence, word, occurrence, span):
         ({"occurrence": 1}, ValueError, "the word 'bank' 2 times or more, got it 1 times"),
         ({"sentences": ["the " * 40 + "bank"]}, ValueError, "must hold the word before they are cut off"),
         ({"word": " "}, ValueError, "word must be a word"),
+        ({"word": ["bank", None, "bank"]}, ValueError, "word must be a word, or one for each sentence"),
+        ({"word": ["bank"]}, ValueError, "word must be one for each of the 3 sentences, got 1"),
         ({"layer": 4}, ValueError, r"layer must be from -4 to 3 \(0 is the embedding\), got 4"),
         ({"layer": 1.0}, ValueError, "layer must be from -4 to 3"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),

@@ -123,8 +123,13 @@ def test_noise_is_drawn_in_proportion_to_counts_to_the_power_of_three_quarters()
 def test_steps_are_shorter_where_one_word_makes_up_more_of_the_text():
     half = [["a"] * 50 + [f"w{i}" for i in range(50)]]
     tenth = [["a"] * 10 + [f"w{i}" for i in range(90)]]
-    sizes = [step_size(Vocabulary.count(t, min_count=1).encode(t), 0.0, 0.15) for t in (half, tenth)]
-    assert sizes == [32, 66]
+    corpora = [Vocabulary.count(t, min_count=1).encode(t) for t in (half, tenth)]
+    sizes = [step_size(corpus, 0.0, n_negative=2, pull=0.15) for corpus in corpora]
+    # 4 moves, over the share of the word (0.5 and 0.1) and that of the word as noise (its count to the power 3/4)
+    noise = [50**0.75 / (50**0.75 + 50), 10**0.75 / (10**0.75 + 90)]
+    assert sizes == [int(4 / (0.15 * 0.5 + 0.15 * noise[0])), int(4 / (0.15 * 0.1 + 0.15 * noise[1]))]
+    assert sizes[0] < sizes[1]
+    assert step_size(corpora[0], 0.0, n_negative=2, pull=100.0) == 32
 
 
 @each_trainer
