@@ -37,7 +37,7 @@ def load_pretrained() -> WordVectors:
     The file ``skipgram.json`` beside them says how they were made and how good they are; ``python -m
     companion.embeddings FOLDER`` makes them again.
     """
-    with resources.as_file(resources.files(__package__) / "weights" / FILE) as path:
+    with resources.as_file(resources.files("companion.embeddings") / "weights" / FILE) as path:
         return WordVectors.load(path)
 
 

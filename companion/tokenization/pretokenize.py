@@ -16,9 +16,9 @@ GPT4_PATTERN = (
     r""" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
 )
 
-# With these two, a single space between two signs always begins a word, whatever else there is.
+# With these two, a space before a sign always begins a word, whatever else there is.
 _SPLIT_AT_SPACES = (GPT2_PATTERN, GPT4_PATTERN)
-_SINGLE_SPACE = re.compile(r" (?=\S)(?<=\S )")
+_SPACE_BEFORE_SIGN = re.compile(r" (?=\S)")
 _LOOKAHEAD = 3  # characters: as far as a contraction reaches
 
 
@@ -75,22 +75,25 @@ class Pretokenizer:
         return [text] if piece.isascii() and piece.isalpha() else self._exact.findall(text)
 
     def pieces(self, text: str) -> list[str]:
-        """Split a text at each single space between two signs, many times faster than into words.
+        """Split a text at each space before a sign, several times faster than into words.
 
         The words of the text are those of the first piece, then the `words_after_space` of each other piece: who has
         seen a piece need not cut it again.
         """
-        pieces = text.split()
-        return pieces if " ".join(pieces) == text and pieces else _SINGLE_SPACE.split(text)
+        if "\n" not in text:
+            pieces = text.split()
+            if pieces and " ".join(pieces) == text:  # most lines of prose: the quickest way to split them
+                return pieces
+        return _SPACE_BEFORE_SIGN.split(text)
 
     def safe_cut(self, text: str) -> int:
         """Find a late position where the text may be cut, whatever follows, without changing its words; 0 if none."""
         if self.splits_at_spaces:
             cut = text.rfind(" ", 1, -1)
-            while cut > 0:
-                if not (text[cut - 1].isspace() or text[cut + 1].isspace()):
-                    return cut
+            while cut > 0 and text[cut + 1].isspace():
                 cut = text.rfind(" ", 1, cut)
+            if cut > 0:
+                return cut
         # A word is certain if nothing it looked at can still change: more of the same word, of white space, or what a
         # contraction looks ahead to.
         certain = min(len(text.rstrip()) - 1, len(text) - _LOOKAHEAD - 1)
