@@ -25,9 +25,11 @@ from companion.embeddings.vocabulary import Corpus, keep_probability
 
 NOISE_POWER = 0.75
 BLOCK = 32  # consecutive words that share one product and their noise words
-NOISE = 32  # noise words of a block; together they weigh as much as n_negative for each pair
-# All gradients of a step are taken at the same place, so a frequent word moves by many of them at once. Trainings on
-# real text were seen to diverge from 16 up, and with 25 words in all from 4; at 5 they end where shorter steps end.
+FEWEST_NOISE = 32  # noise words of a block; together they weigh as much as n_negative for each pair
+# All gradients of a step are taken at the same place, so a frequent word moves by many of them at once, and so does a
+# noise word, which stands for n_negative times the pairs of its block. Trainings on real text were seen to diverge
+# where frequent words moved by 16 or more, or noise words by 2.7; with these bounds they end where shorter steps end.
+LARGEST_MOVE_OF_NOISE = 1.0
 LARGEST_MOVE = 4.0
 LONGEST_STEP = 2048
 LOSS_EVERY = 20  # steps from one look at the loss to the next
@@ -170,7 +172,9 @@ def train(
     )
     entries = noise_table(torch.tensor(vocabulary.counts, dtype=torch.float64, device=device))
     words = float(keep_probability(vocabulary.counts, sample)[corpus.ids].sum()) * epochs
-    step = step_size(corpus, sample, n_negative, learning_rate * objective.terms(window))
+    pull = learning_rate * objective.terms(window)
+    n_noise = max(FEWEST_NOISE, math.ceil(BLOCK * n_negative * pull / LARGEST_MOVE_OF_NOISE))
+    step = step_size(corpus, sample, n_negative, pull)
     done, losses = 0, []
     with Progress(disable=not progress) as bar:
         task = bar.add_task(objective.name, total=words)
@@ -178,7 +182,7 @@ def train(
             seen = []
             steps = walk(corpus, window=window, sample=sample, step=step, generator=generator)
             for number, blocks in enumerate(steps):
-                draws = (len(blocks.words), NOISE)
+                draws = (len(blocks.words), n_noise)
                 noise = entries[torch.randint(len(entries), draws, generator=generator, device=device)]
                 rate = learning_rate * max(1e-4, 1 - done / words)
                 before = descend(objective, tables, blocks, noise, n_negative, rate)

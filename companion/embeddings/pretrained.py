@@ -25,7 +25,7 @@ OPTIONS: dict[str, Any] = {
     "window": 10,
     "n_negative": 5,
     "sample": 1e-4,
-    "epochs": 20,
+    "epochs": 10,
     "learning_rate": 0.05,
     "seed": 0,
 }

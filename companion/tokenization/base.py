@@ -157,9 +157,7 @@ class Tokenizer(ABC):
         return ids
 
     @requires(_check_batch)
-    def encode_batch(
-        self, texts: Iterable[str], *, allowed_special: Collection[str] = frozenset()
-    ) -> list[list[int]]:
+    def encode_batch(self, texts: Iterable[str], *, allowed_special: Collection[str] = frozenset()) -> list[list[int]]:
         """Turn several texts into ids, each as by `encode`; many together may be faster than one after the other.
 
         Parameters

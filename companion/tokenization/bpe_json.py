@@ -52,7 +52,7 @@ def merges_from_json(merges: list[Any]) -> list[tuple[str, str]]:
     pairs = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in merges]
     if wrong := [pair for pair in pairs if len(pair) != 2]:
         raise ValueError(f"merges must be pairs of tokens, got {wrong[0]}")
-    return pairs
+    return [(left, right) for left, right in pairs]
 
 
 def special_tokens_from_json(added_tokens: list[dict[str, Any]]) -> dict[str, int]:

@@ -48,7 +48,8 @@ def recover_merges(ranks: Mapping[bytes, int]) -> list[tuple[bytes, bytes]]:
     if len(set(ranks.values())) < len(ranks):
         raise ValueError("ranks must differ from token to token, got the same rank twice")
     if missing := [byte for byte in range(256) if bytes([byte]) not in ranks]:
-        raise ValueError(f"ranks must hold each single byte, {len(missing)} are missing, such as {bytes(missing[:1])!r}")
+        example = bytes(missing[:1])
+        raise ValueError(f"ranks must hold each single byte, {len(missing)} are missing, such as {example!r}")
     token_of = {rank: token for token, rank in ranks.items()}
     table = MergeTable([ranks[bytes([byte])] for byte in range(256)])
     merges = []
@@ -61,6 +62,7 @@ def recover_merges(ranks: Mapping[bytes, int]) -> list[tuple[bytes, bytes]]:
                 f"ranks must come from merges of pairs: {token!r} of rank {rank} is made of "
                 f"{[token_of[part] for part in parts]}"
             )
-        table.add(*parts, rank)
-        merges.append((token_of[parts[0]], token_of[parts[1]]))
+        left, right = parts
+        table.add(left, right, rank)
+        merges.append((token_of[left], token_of[right]))
     return merges

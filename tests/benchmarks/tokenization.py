@@ -22,7 +22,7 @@ from tests.benchmarks.measure import Benchmark
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["RAYON_NUM_THREADS"] = "1"
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: E402
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 MEGABYTE = 1_000_000
 VOCAB_SIZE = 256 + 8192
