@@ -121,9 +121,14 @@ def resolve_short_name(app: Sphinx, env: Any, node: Any, contnode: nodes.Node) -
     """Link a class of ours that another module's annotation names without its module."""
     if node.get("refdomain") != "py" or "." in node["reftarget"]:
         return None
-    node["refspecific"] = True
     domain = env.get_domain("py")
-    return domain.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], node["reftarget"], node, contnode)
+    module = node.get("py:module") or ""
+    found = [name for name, _ in domain.find_obj(env, module, None, node["reftarget"], node["reftype"], 1)]
+    package = ".".join(module.split(".")[:2])
+    target = min((name for name in found if name.startswith(f"{package}.")), key=len, default=None)
+    if target is None and len(found) != 1:  # nobody has it, or several and none of them is near
+        return None
+    return domain.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], target or found[0], node, contnode)
 
 
 def without_thebe(app: Sphinx) -> None:

@@ -5,7 +5,6 @@ from companion.embeddings.contextual import contextual_states, find_word
 from companion.embeddings.cooccurrence import count_cooccurrences
 from companion.embeddings.evaluation import Score, analogy_score, similarity_difference, similarity_score
 from companion.embeddings.glove import glove_loss, glove_weight, train_glove
-from companion.embeddings.pretrained import load_pretrained
 from companion.embeddings.skipgram import skipgram_gradients, skipgram_loss, train_skipgram
 from companion.embeddings.trained import Trained
 from companion.embeddings.vectors import WordVectors
@@ -26,7 +25,6 @@ __all__ = [
     "glove_loss",
     "glove_weight",
     "keep_probability",
-    "load_pretrained",
     "similarity_difference",
     "similarity_score",
     "skipgram_gradients",

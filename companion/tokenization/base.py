@@ -100,7 +100,7 @@ class Tokenizer(ABC):
 
     @property
     def vocab_size(self) -> int:
-        """Rows that an embedding table needs: one more than the largest id."""
+        """How many rows an embedding table needs, which is one more than the largest id."""
         return max(self.id_to_token, default=-1) + 1
 
     @abstractmethod
