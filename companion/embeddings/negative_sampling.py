@@ -173,7 +173,8 @@ def train(
     entries = noise_table(torch.tensor(vocabulary.counts, dtype=torch.float64, device=device))
     words = float(keep_probability(vocabulary.counts, sample)[corpus.ids].sum()) * epochs
     pull = learning_rate * objective.terms(window)
-    n_noise = max(FEWEST_NOISE, math.ceil(BLOCK * n_negative * pull / LARGEST_MOVE_OF_NOISE))
+    most_noise = BLOCK * n_negative * objective.terms(window)  # as if each pair had its own
+    n_noise = max(FEWEST_NOISE, math.ceil(most_noise * min(1.0, learning_rate / LARGEST_MOVE_OF_NOISE)))
     step = step_size(corpus, sample, n_negative, pull)
     done, losses = 0, []
     with Progress(disable=not progress) as bar:
