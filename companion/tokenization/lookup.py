@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-_MAX_CHARACTERS = 2_000_000  # of remembered pieces: some 250,000 words
+_MAX_CHARACTERS = 4_000_000  # of remembered pieces: some 300,000
 _MAX_WAITING = 60_000  # pieces of rows whose ids are not all known
 
 

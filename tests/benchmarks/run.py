@@ -10,10 +10,11 @@ sys.path.insert(0, str(ROOT))  # run as a file, and sharing the tests' tables of
 import torch  # noqa: E402
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: E402
 
-from tests.benchmarks import attention, decoding  # noqa: E402
+from tests.benchmarks import attention, decoding, embeddings, tokenization  # noqa: E402
 from tests.benchmarks.measure import interleave, markdown, merge, summarise  # noqa: E402
 
-BENCHMARKS = [*attention.BENCHMARKS, *decoding.BENCHMARKS]
+MODULES = (tokenization, embeddings, attention, decoding)
+BENCHMARKS = [benchmark for module in MODULES for benchmark in module.BENCHMARKS]
 ROUNDS, QUICK_ROUNDS = 11, 3
 
 
