@@ -32,14 +32,15 @@ FRAMED = "import sys\ndef NAME(*args, **kwargs):\n    return sys._getframe(1).f_
 
 @pytest.fixture(scope="module", params=[slug for slug in SLUGS if slug != "attention"])
 def graded_lab(request, sandbox, seed_file, repository_root, tmp_path_factory):
-    """The points of a lab's exercises, and what each submission was given for them."""
+    """The points of a lab's exercises, the two that some submissions spoil, and what each submission was given."""
     slug = request.param
     folder = tmp_path_factory.mktemp(slug)
     notebook = release_lab(repository_root, slug, folder / "released")
     empty = json.loads(notebook.read_text(encoding="utf-8"))
     points = {exercise.name: exercise.points for exercise in exercises_of(slug) if not exercise.manual}
-    solved = fill(empty, solutions(repository_root / "labs" / f"{slug}.md", points))
-    first, second = list(points)[:2]
+    answers = solutions(repository_root / "labs" / f"{slug}.md", points)
+    solved = fill(empty, answers)
+    first, second = unused_by_others(answers)[:2]
     submissions = {
         "right": solved,
         "empty": empty,
@@ -53,7 +54,13 @@ def graded_lab(request, sandbox, seed_file, repository_root, tmp_path_factory):
     for name, submission in submissions.items():
         (folder / "in" / f"{name}.ipynb").write_text(json.dumps(submission), encoding="utf-8")
     assert grade_all(Options(folder / "in", slug, seed_file, folder / "out", jobs=2, released=notebook))
-    return points, {name: scores(folder / "out" / f"{name}.json") for name in submissions}
+    given = {name: scores(folder / "out" / f"{name}.json") for name in submissions}
+    return points, {"first": first, "second": second}, given
+
+
+def unused_by_others(answers):
+    """Name the answers that no other one calls: a wrong one of these can cost its own points only."""
+    return [name for name in answers if not any(f"{name}(" in answers[other] for other in answers if other != name)]
 
 
 def solutions(source, names):
@@ -76,16 +83,18 @@ def scores(path):
 
 
 def test_the_solution_gets_every_point(graded_lab):
-    points, given = graded_lab
+    points, _, given = graded_lab
     assert given["right"] == points
 
 
 def test_stubs_and_objects_equal_to_everything_get_none(graded_lab):
-    points, given = graded_lab
+    points, _, given = graded_lab
     assert given["empty"] == given["forged"] == dict.fromkeys(points, 0)
 
 
-@pytest.mark.parametrize(("submission", "position"), [("nothing", 0), ("killed", 1), ("peeking", 0), ("framed", 0)])
-def test_one_bad_answer_costs_its_own_points_and_no_others(graded_lab, submission, position):
-    points, given = graded_lab
-    assert given[submission] == points | {list(points)[position]: 0}
+@pytest.mark.parametrize(
+    ("submission", "which"), [("nothing", "first"), ("killed", "second"), ("peeking", "first"), ("framed", "first")]
+)
+def test_one_bad_answer_costs_its_own_points_and_no_others(graded_lab, submission, which):
+    points, spoiled, given = graded_lab
+    assert given[submission] == points | {spoiled[which]: 0}
