@@ -184,7 +184,7 @@ class PlainMarkdown:
         return _formula(directive.body, self._label(directive.label).title if directive.label else "")
 
     def _write_mermaid(self, directive: Directive) -> str:
-        return f"*(This diagram is on [the page]({page_url(self.docname)}).)*"
+        return _fenced(directive.body.strip("\n"), "mermaid")
 
     def _write_bibliography(self, directive: Directive) -> str:
         return f"The references are listed on [the page]({page_url(self.docname)})."

@@ -1,4 +1,4 @@
-"""Sphinx: labs without answers, alternative texts required, addresses from one place, charts without a kernel."""
+"""Sphinx: labs without answers, alternative texts required, addresses from one place, charts and diagrams."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sphinx.config import Config
 from sphinx.util import logging
 
 from companion import __version__
+from companion.publish.diagrams import Mermaid
 from companion.publish.lab_pages import page_text
 from companion.publish.project import BRANCH, project_urls
 from companion.publish.vendor import VEGA_SCRIPT
@@ -64,6 +65,7 @@ def give_addresses(app: Sphinx, config: Config) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     os.environ["BOOK_BUILD"] = "1"  # inherited by the kernels that execute pages
+    app.add_directive("mermaid", Mermaid)
     app.connect("config-inited", give_addresses)
     app.connect("source-read", hide_answers)
     app.connect("doctree-read", require_alt_text)

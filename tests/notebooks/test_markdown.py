@@ -34,7 +34,7 @@ def plain(checkout, index):
             "```{admonition} More\n:class: dropdown\nbody\n```",
             "<details>\n<summary><b>More</b></summary>\n\nbody\n\n</details>",
         ),
-        ("```{mermaid}\ngraph TD\n```", f"*(This diagram is on [the page]({page_url('book/page')}).)*"),
+        ("```{mermaid}\n:alt: two boxes\n\ngraph TD\n```", "```mermaid\ngraph TD\n```"),
         ("% a comment\n\ntext", "text"),
         ("(target)=\n\ntext", "text"),
         ("```{code-block} python\nx = 1\n```", "```python\nx = 1\n```"),

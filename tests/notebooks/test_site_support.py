@@ -1,6 +1,8 @@
 """What the site build rests on: no answer on a lab's page, no picture without words, no stale result, no other host."""
 
+import base64
 import re
+from xml.etree import ElementTree
 
 import pytest
 from myst_nb.core.read import read_myst_markdown_notebook
@@ -187,3 +189,30 @@ def test_scripts_are_copied_once_and_hold_all_that_pages_load(tmp_path):
     assert not vendor_scripts(tmp_path)
     (folder / "vega.js").unlink()
     assert vendor_scripts(tmp_path)
+
+
+def test_a_diagram_is_drawn_into_the_page_with_its_words(build):
+    diagram = 'flowchart TB\n  a["one"] --> b["two"]'
+    out, warnings = build(f'{CHAPTER}\n```{{mermaid}}\n:alt: one "box" leads to another\n\n{diagram}\n```\n')
+    assert warnings == ""
+    chapter = (out / "book/adding.html").read_text("utf8")
+    pattern = r'<img src="data:image/svg\+xml;base64,(\S+?)" width="\d+" height="\d+" alt="(.*?)">'
+    ((data, alt),) = re.findall(pattern, chapter)
+    assert alt == "one &quot;box&quot; leads to another"
+    svg = base64.b64decode(data).decode()
+    ElementTree.fromstring(svg)
+    assert "foreignObject" not in svg
+    assert ">one<" in svg
+    assert "mermaid.js" not in chapter
+
+
+@pytest.mark.parametrize(
+    ("diagram", "complaint"),
+    [
+        ("\nflowchart TB\n  a --> b", "needs the option `alt`"),
+        (":alt: two boxes\n\nflowchart TB\n  a --> --> b", "is no Mermaid diagram"),
+    ],
+)
+def test_a_diagram_without_words_or_sense_stops_a_strict_build(build, diagram, complaint):
+    _, warnings = build(CHAPTER + f"\n```{{mermaid}}\n{diagram}\n```\n")
+    assert complaint in warnings
