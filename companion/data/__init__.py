@@ -11,10 +11,11 @@ from companion.data.download import fetch
 from companion.data.errors import DataError
 from companion.data.loading import load, load_vectors, model_path
 from companion.data.registry import sources
-from companion.data.source import Bundle, Source
+from companion.data.source import Bundle, Conversion, Source
 
 __all__ = [
     "Bundle",
+    "Conversion",
     "DataError",
     "Source",
     "cache_dir",

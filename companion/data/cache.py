@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -34,17 +35,20 @@ def is_fetched(source: Source) -> bool:
     """Tell whether every file of a source is there with its full size, in a few file look-ups."""
     folder = folder_of(source)
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        sizes = {name: (folder / name).stat().st_size for name in source.files}
+        return json.loads((folder / MANIFEST).read_text(encoding="utf-8")) == _manifest(source, folder)
     except (OSError, ValueError):
         return False
-    return manifest == {"sha256": source.sha256, "files": sizes}
 
 
 def write_manifest(source: Source, folder: Path) -> None:
     """Record what was extracted; written last, so that its presence means the folder is whole."""
+    (folder / MANIFEST).write_text(json.dumps(_manifest(source, folder), indent=1), encoding="utf-8")
+
+
+def _manifest(source: Source, folder: Path) -> dict[str, Any]:
     sizes = {name: (folder / name).stat().st_size for name in sorted(source.files)}
-    (folder / MANIFEST).write_text(json.dumps({"sha256": source.sha256, "files": sizes}, indent=1), encoding="utf-8")
+    made = {"conversion": source.conversion.version} if source.conversion else {}
+    return {"sha256": source.sha256, "files": sizes} | made
 
 
 def require(source: Source) -> Path:

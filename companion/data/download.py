@@ -123,9 +123,12 @@ def _together(source: Source) -> list[Source]:
 
 def _unpack(source: Source, package: Path, work: Path) -> None:
     """Unpack one source beside its place and move it there whole."""
-    unpacked = Path(tempfile.mkdtemp(prefix="unpacked-", dir=work))
-    unpacked.chmod(0o755)  # mkdtemp's folders are private; a shared cache is read by others
+    unpacked = _new_folder("unpacked-", work)
     archive.extract(source, package, unpacked)
+    if source.conversion:
+        members, unpacked = unpacked, _new_folder("converted-", work)
+        source.conversion.run(members, unpacked)
+        shutil.rmtree(members)
     write_manifest(source, unpacked)
     target = folder_of(source)
     if target.exists():  # damaged, or of another pin
@@ -133,9 +136,17 @@ def _unpack(source: Source, package: Path, work: Path) -> None:
     unpacked.replace(target)
 
 
+def _new_folder(prefix: str, work: Path) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=work))
+    folder.chmod(0o755)  # mkdtemp's folders are private; a shared cache is read by others
+    return folder
+
+
 def _check_space(source: Source) -> None:
     # pip holds the archive twice for a moment: where it was received and where it is delivered.
-    needed = 2 * source.size + sum(one.unpacked for one in [source, *_together(source)])
+    together = [source, *_together(source)]
+    made = sum(one.conversion.size for one in together if one.conversion)
+    needed = 2 * source.size + sum(one.unpacked for one in together) + made
     free = shutil.disk_usage(cache_dir()).free
     if free < needed:
         raise OSError(errno.ENOSPC, f"{needed / 1e6:.0f} MB are needed and {free / 1e6:.0f} MB are free")

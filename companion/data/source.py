@@ -60,6 +60,28 @@ class Bundle:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """How the members of an archive become other files, which are kept in their place.
+
+    Parameters
+    ----------
+    run : callable
+        Reads the folder of the members and writes into another folder.
+    files : tuple of str
+        The names of the files that it writes.
+    size : int
+        Their size in bytes, for the disk's sake; about.
+    version : int
+        Raised when the same members become other files, so that those in a cache are made anew.
+    """
+
+    run: Callable[[Path, Path], None]
+    files: tuple[str, ...]
+    size: int
+    version: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """One dataset or model: where it comes from, how it is checked, and what it holds.
 
@@ -87,6 +109,8 @@ class Source:
         The name of the same thing, or of its larger original, on the Hugging Face hub.
     reader : callable or None
         Turns the folder of members into rows (or into words and vectors); None for what is used as files.
+    conversion : Conversion or None
+        What is made of the members at fetch; None where they are kept as they are.
 
     Raises
     ------
@@ -112,6 +136,7 @@ class Source:
     split_by: str | None = "text"
     hub: str | None = None
     reader: Callable[[Path], Any] | None = None
+    conversion: Conversion | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
@@ -126,17 +151,17 @@ class Source:
             raise ValueError(f"filename of {self.name!r} must be a .whl, .tar.gz or .zip, got {self.filename!r}")
         if min(self.size, self.unpacked) <= 0:
             raise ValueError(f"sizes of {self.name!r} must be positive, got {self.size} and {self.unpacked}")
-        if not self.members or len(self.files) != len(self.members):
+        if not self.members or len(set(map(kept_name, self.members))) != len(self.members):
             raise ValueError(f"members of {self.name!r} must be one or more paths with distinct base names")
-        for member in self.members:
+        for member in (*self.members, *(self.conversion.files if self.conversion else ())):
             check_member(member)
         if (self.reader is not None) != (self.kind in {"dataset", "vectors"}):
             raise ValueError(f"{self.name!r} must have a reader if it is a dataset or vectors, and none else")
 
     @property
     def files(self) -> frozenset[str]:
-        """The names under which the members are kept."""
-        return frozenset(map(kept_name, self.members))
+        """The names of the files that are kept: the members, or what was made of them."""
+        return frozenset(self.conversion.files if self.conversion else map(kept_name, self.members))
 
 
 def kept_name(member: str | Bundle) -> str:
