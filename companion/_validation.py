@@ -25,12 +25,16 @@ R = TypeVar("R")
 
 
 def requires(check: Callable[..., Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Decorate a function so that ``check`` sees its arguments first and raises when they are wrong."""
+    """Decorate a function so that ``check`` sees its arguments first and raises when they are wrong.
+
+    Under ``torch.compile`` nothing is checked: a check would stay in the graph as guards, or break it in two.
+    """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-            check(*args, **kwargs)
+            if not torch.compiler.is_compiling():
+                check(*args, **kwargs)
             return function(*args, **kwargs)
 
         return wrapper

@@ -3,16 +3,20 @@
 from companion.attention.cache import KVCache
 from companion.attention.dot_product import attention_weights, dot_product_attention
 from companion.attention.masks import causal_mask, combine_masks, padding_mask
-from companion.attention.multi_head import MultiHeadAttention, merge_heads, split_heads
+from companion.attention.multi_head import KeysValues, MultiHeadAttention, merge_heads, split_heads
+from companion.attention.rotation import Rotation, rotate
 
 __all__ = [
     "KVCache",
+    "KeysValues",
     "MultiHeadAttention",
+    "Rotation",
     "attention_weights",
     "causal_mask",
     "combine_masks",
     "dot_product_attention",
     "merge_heads",
     "padding_mask",
+    "rotate",
     "split_heads",
 ]

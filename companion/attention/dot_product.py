@@ -17,10 +17,10 @@ from companion._validation import (
     require_probability,
     requires,
 )
-from companion.attention.masks import causal_mask, require_fitting_mask
+from companion.attention.masks import causal_mask, require_fitting_bias, require_fitting_mask
 
 
-def _check_query_key(query: Any, key: Any, mask: Any, scale: Any) -> None:
+def _check_query_key(query: Any, key: Any, mask: Any, bias: Any, scale: Any) -> None:
     require_float_tensor("query", query, "*batch head query d_head")
     require_float_tensor("key", key, "*batch kv_head key d_head")
     _require_same(query, "key", key)
@@ -29,6 +29,8 @@ def _check_query_key(query: Any, key: Any, mask: Any, scale: Any) -> None:
     require_divisible("query's number of heads", query.shape[-3], "key's number of heads", key.shape[-3])
     if mask is not None:
         require_fitting_mask(mask, (*query.shape[:-1], key.shape[-2]), query.device)
+    if bias is not None:
+        require_fitting_bias(bias, (*query.shape[:-1], key.shape[-2]), query)
     if scale is not None:
         require_finite("scale", scale)
     # The kernel itself cannot be relied on to pass a NaN on: some of torch's make zeros of a query of NaN.
@@ -51,11 +53,12 @@ def _check_attention(
     value: Any,
     mask: Any = None,
     *,
+    bias: Any = None,
     is_causal: Any = False,
     scale: Any = None,
     dropout_p: Any = 0.0,
 ) -> None:
-    _check_query_key(query, key, mask, scale)
+    _check_query_key(query, key, mask, bias, scale)
     require_float_tensor("value", value, "*batch kv_head key d_value")
     _require_same(query, "value", value)
     if value.shape[-3:-1] != key.shape[-3:-1]:
@@ -71,14 +74,15 @@ def dot_product_attention(
     value: Float[Tensor, "*batch kv_head key d_value"],
     mask: Bool[Tensor, "..."] | None = None,
     *,
+    bias: Float[Tensor, "..."] | None = None,
     is_causal: bool = False,
     scale: float | None = None,
     dropout_p: float = 0.0,
 ) -> Float[Tensor, "*batch head query d_value"]:
     """Mix the values, each weighted by how well its key matches the query.
 
-    Computes softmax(scale · query · keyᵀ) · value with torch's fused kernel, which never stores the whole matrix of
-    weights. With fewer key heads than query heads, consecutive query heads share one (grouped queries).
+    Computes softmax(scale · query · keyᵀ + bias) · value with torch's fused kernel, which never stores the whole matrix
+    of weights. With fewer key heads than query heads, consecutive query heads share one (grouped queries).
 
     Parameters
     ----------
@@ -87,6 +91,8 @@ def dot_product_attention(
     mask
         True where a query may attend to a key; any shape that broadcasts to (..., head, query, key). A query that
         may attend to nothing gets an output of zeros, and passes no gradient on.
+    bias
+        Added to the scores, for instance by how far apart two positions are; broadcasts as the mask does.
     is_causal
         Hide the future as well. With fewer queries than keys, the queries are the last positions.
     scale
@@ -107,7 +113,7 @@ def dot_product_attention(
     Vaswani et al. (2017), Attention Is All You Need, equation 1. Ainslie et al. (2023), GQA: Training Generalized
     Multi-Query Transformer Models from Multi-Head Checkpoints, for the shared heads.
     """
-    return attend(query, key, value, mask, is_causal, scale, dropout_p)
+    return attend(query, key, value, mask, bias, is_causal, scale, dropout_p)
 
 
 def attend(
@@ -115,35 +121,40 @@ def attend(
     key: Tensor,
     value: Tensor,
     mask: Tensor | None = None,
+    bias: Tensor | None = None,
     is_causal: bool = False,
     scale: float | None = None,
     dropout_p: float = 0.0,
 ) -> Tensor:
     """Do the work of :func:`dot_product_attention` for callers that have checked their own arguments."""
+    if is_causal:
+        mask, is_causal = _causal(query, key, mask, bias)
+    if bias is not None:  # the kernel has one argument for both
+        mask = bias if mask is None else torch.where(mask, bias, -math.inf)
     if mask is not None and mask.dim() < 2:  # torch's kernel wants the query and the key axis
         mask = torch.atleast_2d(mask)
-    if is_causal:
-        mask, is_causal = _causal(query, key, mask)
     grouped = query.shape[-3] != key.shape[-3]
     return F.scaled_dot_product_attention(
         query, key, value, mask, dropout_p, is_causal, scale=scale, enable_gqa=grouped
     )
 
 
-def _causal(query: Tensor, key: Tensor, mask: Tensor | None) -> tuple[Tensor | None, bool]:
+def _causal(query: Tensor, key: Tensor, mask: Tensor | None, bias: Tensor | None) -> tuple[Tensor | None, bool]:
     """Say "causal" to the kernel in the cheapest way that means the same: nothing, its own flag, or a mask."""
     n_query, n_key = query.shape[-2], key.shape[-2]
     if n_query == 1:  # the last position may see everything
         return mask, False
-    # The kernel's own flag is aligned at the top left, and cannot be joined with a mask.
-    if mask is None and n_query == n_key:
+    # The kernel's own flag is aligned at the top left, and cannot be joined with a mask or a bias.
+    if mask is None and bias is None and n_query == n_key:
         return None, True
     causal = causal_mask(n_query, n_key, device=query.device)
     return causal if mask is None else mask & causal, False
 
 
-def _check_weights(query: Any, key: Any, mask: Any = None, *, is_causal: Any = False, scale: Any = None) -> None:
-    _check_query_key(query, key, mask, scale)
+def _check_weights(
+    query: Any, key: Any, mask: Any = None, *, bias: Any = None, is_causal: Any = False, scale: Any = None
+) -> None:
+    _check_query_key(query, key, mask, bias, scale)
 
 
 @requires(_check_weights)
@@ -152,6 +163,7 @@ def attention_weights(
     key: Float[Tensor, "*batch kv_head key d_head"],
     mask: Bool[Tensor, "..."] | None = None,
     *,
+    bias: Float[Tensor, "..."] | None = None,
     is_causal: bool = False,
     scale: float | None = None,
 ) -> Float[Tensor, "*batch head query key"]:
@@ -172,6 +184,8 @@ def attention_weights(
     n_kv_heads = key.shape[-3]
     groups = query.unflatten(-3, (n_kv_heads, query.shape[-3] // n_kv_heads)).flatten(-3, -2)
     scores = (scale * groups @ key.mT).reshape(*query.shape[:-1], key.shape[-2])
+    if bias is not None:
+        scores = scores + bias
     if mask is None:
         return _softmax(scores)
     # The lowest finite number rather than -inf: a row of -inf would make NaN of the row and of its gradient.

@@ -41,16 +41,16 @@ def causal_mask(
     return torch.ones(n_query, n_key, dtype=torch.bool, device=device).tril(n_key - n_query)
 
 
-def require_attention_mask(attention_mask: Any) -> None:
+def require_attention_mask(attention_mask: Any, name: str = "attention_mask") -> None:
     """Raise unless the mask is one of transformers': 1 for a token, 0 for padding."""
     if not isinstance(attention_mask, Tensor) or attention_mask.is_floating_point() or attention_mask.is_complex():
         raise TypeError(
-            "attention_mask must be an integer or boolean tensor (batch key), 1 for a token and 0 for padding, "
+            f"{name} must be an integer or boolean tensor (batch key), 1 for a token and 0 for padding, "
             f"got {describe(attention_mask)}"
         )
-    require_axes("attention_mask", attention_mask, "batch key")
+    require_axes(name, attention_mask, "batch key")
     if attention_mask.dtype != torch.bool and not ((attention_mask == 0) | (attention_mask == 1)).all():
-        raise ValueError("attention_mask must hold only 1 (a token) and 0 (padding), got other values")
+        raise ValueError(f"{name} must hold only 1 (a token) and 0 (padding), got other values")
 
 
 @requires(require_attention_mask)
@@ -110,8 +110,24 @@ def require_mask(name: str, mask: Any) -> None:
 def require_fitting_mask(mask: Any, shape: tuple[int, ...], device: torch.device) -> None:
     """Raise unless ``mask`` is boolean, broadcasts to ``shape`` (..., head, query, key), and is on the device."""
     require_mask("mask", mask)
-    trailing = zip(reversed(mask.shape), reversed(shape), strict=False)
-    if mask.dim() > len(shape) or any(size not in (1, wanted) for size, wanted in trailing):
-        raise ValueError(f"mask must broadcast to (..., head, query, key) = {shape}, got {describe(mask)}")
-    if mask.device != device:
-        raise ValueError(f"mask must be on the queries' device {device}, got one on {mask.device}")
+    _require_fitting("mask", mask, shape, device)
+
+
+def require_fitting_bias(bias: Any, shape: tuple[int, ...], like: Tensor) -> None:
+    """Raise unless ``bias`` broadcasts to ``shape`` (..., head, query, key), with the dtype and device of ``like``."""
+    if not isinstance(bias, Tensor) or not bias.is_floating_point():
+        raise TypeError(
+            f"bias must be a floating point tensor that is added to the scores, got {describe(bias)}; "
+            "a boolean tensor that hides keys is a mask"
+        )
+    _require_fitting("bias", bias, shape, like.device)
+    if bias.dtype != like.dtype and not torch.is_autocast_enabled(like.device.type):
+        raise TypeError(f"bias must have the queries' dtype {like.dtype}, got {describe(bias)}")
+
+
+def _require_fitting(name: str, tensor: Tensor, shape: tuple[int, ...], device: torch.device) -> None:
+    trailing = zip(reversed(tensor.shape), reversed(shape), strict=False)
+    if tensor.dim() > len(shape) or any(size not in (1, wanted) for size, wanted in trailing):
+        raise ValueError(f"{name} must broadcast to (..., head, query, key) = {shape}, got {describe(tensor)}")
+    if tensor.device != device:
+        raise ValueError(f"{name} must be on the queries' device {device}, got one on {tensor.device}")

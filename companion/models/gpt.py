@@ -1,7 +1,8 @@
 """GPT: a decoder that reads a text from left to right and scores every possible next token."""
 
+import functools
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,17 +10,26 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from companion._validation import (
-    describe,
-    require_axes,
-    require_count,
-    require_divisible,
-    require_probability,
-    requires,
+from companion._validation import requires
+from companion.attention import KVCache, MultiHeadAttention
+from companion.models._checks import (
+    look_up,
+    require_config,
+    require_heads,
+    require_input_ids,
+    require_room,
+    require_sizes,
 )
-from companion.attention import KVCache, causal_mask, combine_masks, padding_mask
-from companion.attention.masks import require_attention_mask
-from companion.transformer import PreNormBlock
+from companion.transformer import (
+    Block,
+    Decoder,
+    FeedForward,
+    LayerNorm,
+    LearnedPositions,
+    count_positions,
+    init_normal,
+)
+from companion.transformer.stack import require_caches, require_mask_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +50,13 @@ class GPTConfig:
         Chance of dropping a weight or a feature while training.
     bias
         Whether projections and normalisations add a bias.
+    norm_eps
+        Added to the variance in the normalisations.
 
     Raises
     ------
     TypeError, ValueError
-        If a size is not a positive integer, the heads do not divide d_model, or the dropout is out of range.
+        If a size is not a positive integer, the heads do not divide d_model, or a number is out of range.
     """
 
     vocab_size: int
@@ -55,60 +67,23 @@ class GPTConfig:
     d_ff: int | None = None
     dropout: float = 0.0
     bias: bool = True
+    norm_eps: float = 1e-5
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type is int or (field.name == "d_ff" and value is not None):
-                require_count(field.name, value)
-        require_divisible("d_model", self.d_model, "n_heads", self.n_heads)
-        require_probability("dropout", self.dropout)
-        if not isinstance(self.bias, bool):
-            raise TypeError(f"bias must be True or False, got {describe(self.bias)}")
+        require_sizes(self)
+        require_heads(self)
 
 
-def _check_config(model: Any, config: Any, generator: Any = None) -> None:
-    if not isinstance(config, GPTConfig):
-        raise TypeError(f"config must be a GPTConfig, got {describe(config)}")
-    if generator is not None and not isinstance(generator, torch.Generator):
-        raise TypeError(f"generator must be a torch.Generator, got {describe(generator)}")
+def _check_model(model: Any, config: Any, generator: Any = None) -> None:
+    require_config(config, GPTConfig, generator)
 
 
 def _check_forward(model: "GPT", input_ids: Any, caches: Any = None, *, attention_mask: Any = None) -> None:
-    if not isinstance(input_ids, Tensor) or input_ids.dtype not in (torch.int64, torch.int32):
-        raise TypeError(f"input_ids must be a tensor of torch.int64 or int32 (batch pos), got {describe(input_ids)}")
-    require_axes("input_ids", input_ids, "batch pos")
+    require_input_ids("input_ids", input_ids)
     batch, n_new = input_ids.shape
-    n_read = 0 if caches is None else _check_caches(model, caches, batch)
-    if n_read + n_new > model.config.max_len:
-        raise ValueError(
-            f"input_ids has {n_new} positions after {n_read} cached ones, more than "
-            f"max_len={model.config.max_len}; shorten the text"
-        )
-    if attention_mask is not None:
-        require_attention_mask(attention_mask)
-        if tuple(attention_mask.shape) != (batch, n_read + n_new):
-            raise ValueError(
-                f"attention_mask must have shape ({batch}, {n_read + n_new}), the cached positions and the new ones, "
-                f"got {describe(attention_mask)}"
-            )
-
-
-def _check_caches(model: "GPT", caches: Any, batch: int) -> int:
-    """Return how many positions the caches hold."""
-    if not isinstance(caches, list) or not all(isinstance(cache, KVCache) for cache in caches):
-        raise TypeError(f"caches must be the list that new_caches returns, got {describe(caches)}")
-    if len(caches) != len(model.blocks):
-        raise ValueError(f"caches must be one for each of the {len(model.blocks)} blocks, got {len(caches)}")
-    lengths = [cache.length for cache in caches]
-    if len(set(lengths)) > 1:
-        raise ValueError(f"caches must all hold the same positions, got lengths {lengths}")
-    if caches[0].keys.shape[0] != batch:
-        raise ValueError(
-            f"caches are for a batch of {caches[0].keys.shape[0]}, but input_ids has a batch of {batch}; "
-            f"make new ones with new_caches({batch})"
-        )
-    return lengths[0]
+    n_read = require_caches(model.decoder, caches, batch)
+    require_room("input_ids", n_new, n_read, model.config.max_len)
+    require_mask_of("attention_mask", attention_mask, batch, n_read + n_new, "the cached positions and the new ones")
 
 
 class GPT(nn.Module):
@@ -133,35 +108,30 @@ class GPT(nn.Module):
     Radford et al. (2019), Language Models are Unsupervised Multitask Learners, section 2.3.
     """
 
-    @requires(_check_config)
+    @requires(_check_model)
     def __init__(self, config: GPTConfig, generator: torch.Generator | None = None) -> None:
         super().__init__()
-        self.config = config
-        d_ff = config.d_ff or 4 * config.d_model
-        self.token_embedding = nn.Embedding(config.vocab_size, config.d_model)
-        self.position_embedding = nn.Embedding(config.max_len, config.d_model)
-        self.blocks = nn.ModuleList(
-            PreNormBlock(config.d_model, config.n_heads, d_ff, dropout=config.dropout, bias=config.bias)
-            for _ in range(config.n_layers)
+        self.config = c = config
+        norm = functools.partial(LayerNorm, c.d_model, eps=c.norm_eps, bias=c.bias)
+        self.token_embedding = nn.Embedding(c.vocab_size, c.d_model)
+        self.position_embedding = LearnedPositions(c.max_len, c.d_model)
+        self.decoder = Decoder(
+            [
+                Block(
+                    MultiHeadAttention(c.d_model, c.n_heads, bias=c.bias, dropout=c.dropout),
+                    FeedForward(c.d_model, c.d_ff or 4 * c.d_model, activation="gelu_tanh", bias=c.bias),
+                    norm,
+                    dropout=c.dropout,
+                )
+                for _ in range(c.n_layers)
+            ],
+            norm(),
         )
-        self.norm = nn.LayerNorm(config.d_model, bias=config.bias)
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw all weights anew, as GPT-2 does.
-
-        Matrices are normal with standard deviation 0.02, biases zero; the projections whose results are added to the
-        residual stream are smaller by √(2 n_layers), so that the sum of all of them keeps its size.
-        """
-        for name, parameter in self.named_parameters():
-            if name.endswith("bias"):
-                nn.init.zeros_(parameter)
-            elif parameter.dim() == 2:
-                is_residual = name.endswith(("attention.output.weight", "feed_forward.down.weight"))
-                std = 0.02 / math.sqrt(2 * self.config.n_layers) if is_residual else 0.02
-                nn.init.normal_(parameter, 0.0, std, generator=generator)
-            else:
-                nn.init.ones_(parameter)
+        """Draw all weights anew, as GPT-2 does (:func:`companion.transformer.init_normal`)."""
+        init_normal(self, residual_scale=1 / math.sqrt(2 * self.config.n_layers), generator=generator)
 
     @requires(_check_forward)
     def forward(
@@ -191,41 +161,27 @@ class GPT(nn.Module):
             If a shape does not fit, the text is longer than max_len, a token is unknown, or the caches disagree.
         """
         n_read = caches[0].length if caches else 0
-        x = F.dropout(self._embed(input_ids, n_read, attention_mask), self.config.dropout, self.training)
-        mask = None
-        if attention_mask is not None:
-            n_new = input_ids.shape[1]
-            causal = causal_mask(n_new, n_read + n_new, device=input_ids.device)
-            mask = combine_masks(padding_mask(attention_mask), causal)
-        for i, block in enumerate(self.blocks):
-            x = block(x, mask, is_causal=mask is None, cache=caches[i] if caches else None)
-        return F.linear(self.norm(x), self.token_embedding.weight)
-
-    def _embed(self, input_ids: Tensor, n_read: int, attention_mask: Tensor | None) -> Tensor:
-        n_new = input_ids.shape[1]
         if attention_mask is None:
-            positions = self.position_embedding.weight[n_read : n_read + n_new]
+            positions = slice(n_read, n_read + input_ids.shape[1])
         else:
-            counted = (attention_mask.long().cumsum(-1) - 1).clamp(min=0)
-            positions = self.position_embedding(counted[:, n_read:])
-        try:
-            return self.token_embedding(input_ids) + positions
-        except IndexError as error:  # on the CPU; looking for it beforehand would make a GPU wait
-            raise ValueError(
-                f"input_ids must be at least 0 and below vocab_size={self.config.vocab_size}, "
-                f"got values from {input_ids.min()} to {input_ids.max()}"
-            ) from error
+            positions = count_positions(attention_mask)[:, n_read:]
+        x = look_up(self.token_embedding, "input_ids", input_ids, "vocab_size") + self.position_embedding(positions)
+        x = F.dropout(x, self.config.dropout, self.training)
+        return F.linear(self.decoder(x, attention_mask, caches=caches), self.token_embedding.weight)
 
-    def new_caches(self, batch: int) -> list[KVCache]:
-        """Make empty caches for texts of up to max_len tokens, of this model's dtype and on its device.
+    def new_caches(self, batch: int, max_len: int | None = None) -> list[KVCache]:
+        """Make empty caches, of this model's dtype and on its device.
+
+        Parameters
+        ----------
+        batch
+            Number of texts.
+        max_len
+            Number of tokens there is room for; the model's max_len by default.
 
         Raises
         ------
         TypeError, ValueError
-            If the batch is not an integer of at least 1.
+            If a number is not an integer of at least 1.
         """
-        c, weight = self.config, self.token_embedding.weight
-        d_head = c.d_model // c.n_heads
-        return [
-            KVCache(batch, c.n_heads, c.max_len, d_head, dtype=weight.dtype, device=weight.device) for _ in self.blocks
-        ]
+        return self.decoder.new_caches(batch, self.config.max_len if max_len is None else max_len)

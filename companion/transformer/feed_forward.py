@@ -1,17 +1,48 @@
 """The position-wise half of a block: what each position makes of what it has gathered."""
 
+import functools
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from companion._validation import require_all_finite, require_count, require_features, requires
+from companion._validation import (
+    describe,
+    require_all_finite,
+    require_count,
+    require_features,
+    require_probability,
+    requires,
+)
+
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
+    {
+        "relu": F.relu,
+        "gelu": F.gelu,
+        "gelu_tanh": functools.partial(F.gelu, approximate="tanh"),
+        "silu": F.silu,
+    }
+)
 
 
-def _check_module(module: Any, d_model: Any, d_ff: Any, *, bias: Any = True) -> None:
+def _check_module(
+    module: Any,
+    d_model: Any,
+    d_ff: Any,
+    *,
+    activation: Any = "gelu_tanh",
+    gated: Any = False,
+    bias: Any = True,
+    dropout: Any = 0.0,
+) -> None:
     require_count("d_model", d_model)
     require_count("d_ff", d_ff)
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {describe(activation)}")
+    require_probability("dropout", dropout)
 
 
 def _check_forward(module: "FeedForward", x: Any) -> None:
@@ -20,29 +51,50 @@ def _check_forward(module: "FeedForward", x: Any) -> None:
 
 
 class FeedForward(nn.Module):
-    """Transform every position on its own: up to ``d_ff`` features, through a GELU, and down again.
+    """Transform every position on its own: up to ``d_ff`` features, through a bend, and down again.
+
+    With a gate, a second projection passes through the bend instead and the first is multiplied by it: with "silu"
+    that is SwiGLU, with "gelu_tanh" the GEGLU of T5 1.1.
 
     Parameters
     ----------
     d_model, d_ff
         Numbers of features outside and inside.
+    activation
+        The bend: "relu", "gelu", "gelu_tanh" (GPT-2's approximation of it) or "silu".
+    gated
+        Whether there is a gate.
     bias
-        Whether the two projections add a bias.
+        Whether the projections add a bias.
+    dropout
+        Chance of dropping an inner feature while training.
 
     Raises
     ------
     TypeError, ValueError
-        If a size is not a positive integer.
+        If a size is not a positive integer, the activation is unknown, or the dropout is out of range.
 
     References
     ----------
     Vaswani et al. (2017), Attention Is All You Need, section 3.3. Hendrycks and Gimpel (2016), Gaussian Error Linear
-    Units, section 2, for the tanh approximation, which GPT-2 uses.
+    Units, section 2. Shazeer (2020), GLU Variants Improve Transformer, equation 6.
     """
 
     @requires(_check_module)
-    def __init__(self, d_model: int, d_ff: int, *, bias: bool = True) -> None:
+    def __init__(
+        self,
+        d_model: int,
+        d_ff: int,
+        *,
+        activation: str = "gelu_tanh",
+        gated: bool = False,
+        bias: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
+        self.activation = activation
+        self.dropout = dropout
+        self.gate = nn.Linear(d_model, d_ff, bias=bias) if gated else None
         self.up = nn.Linear(d_model, d_ff, bias=bias)
         self.down = nn.Linear(d_ff, d_model, bias=bias)
 
@@ -56,4 +108,6 @@ class FeedForward(nn.Module):
             If ``x`` is not a floating point tensor with d_model features, or is not finite (looked for as in
             ``dot_product_attention``).
         """
-        return self.down(F.gelu(self.up(x), approximate="tanh"))
+        bend = ACTIVATIONS[self.activation]
+        inner = bend(self.up(x)) if self.gate is None else bend(self.gate(x)) * self.up(x)
+        return self.down(F.dropout(inner, self.dropout, self.training))

@@ -99,9 +99,9 @@ def test_the_generator_decides_the_weights():
 
 def test_config_holds_what_the_model_uses():
     assert {field.name for field in dataclasses.fields(GPTConfig)} == {
-        "vocab_size", "max_len", "d_model", "n_heads", "n_layers", "d_ff", "dropout", "bias",
+        "vocab_size", "max_len", "d_model", "n_heads", "n_layers", "d_ff", "dropout", "bias", "norm_eps",
     }  # fmt: skip
-    assert make(d_ff=None).blocks[0].feed_forward.up.out_features == 4 * 15
+    assert make(d_ff=None).decoder.blocks[0].feed_forward.up.out_features == 4 * 15
     without = make(bias=False)
     assert not [name for name, _ in without.named_parameters() if name.endswith("bias")]
     assert without(tokens(2, 5)).shape == (2, 5, 101)
@@ -165,7 +165,7 @@ BAD_CALLS = {
     "caches batch": (
         lambda m: m(tokens(2, 3), m.new_caches(3)),
         ValueError,
-        "batch of 3, but input_ids has a batch of 2",
+        "batch of 3, but the input has a batch of 2",
     ),
     "caches uneven": (lambda m: m(tokens(2, 3), uneven_caches(m)), ValueError, r"same positions, got lengths \[1, 0\]"),
     "caches and gradients": (lambda m: m(tokens(2, 3), m.new_caches(2)), ValueError, "torch.no_grad"),

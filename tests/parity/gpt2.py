@@ -53,17 +53,17 @@ def model_names(tensors, n_layers):
     ours = {
         "token_embedding.weight": tensors["transformer.wte.weight"],
         "position_embedding.weight": tensors["transformer.wpe.weight"],
-        "norm.weight": tensors["transformer.ln_f.weight"],
-        "norm.bias": tensors["transformer.ln_f.bias"],
+        "decoder.norm.weight": tensors["transformer.ln_f.weight"],
+        "decoder.norm.bias": tensors["transformer.ln_f.bias"],
     }
     for i in range(n_layers):
         theirs = f"transformer.h.{i}"
         for name, tensor in attention_names(tensors, f"{theirs}.attn.").items():
-            ours[f"blocks.{i}.attention.{name}"] = tensor
+            ours[f"decoder.blocks.{i}.attention.{name}"] = tensor
         for name, their_name in LAYER.items():
             for kind in ("weight", "bias"):
                 tensor = tensors[f"{theirs}.{their_name}.{kind}"]
-                ours[f"blocks.{i}.{name}.{kind}"] = tensor.mT if tensor.dim() == 2 else tensor
+                ours[f"decoder.blocks.{i}.{name}.{kind}"] = tensor.mT if tensor.dim() == 2 else tensor
     return ours
 
 

@@ -1,25 +1,28 @@
-"""The block is its equation, and its parts refuse what does not fit."""
+"""A block is its equation whatever it is composed of, and refuses what does not fit."""
 
-import math
+import functools
 
 import pytest
 import torch
 
-from companion.attention import KVCache
-from companion.transformer import FeedForward, PreNormBlock
+from companion.attention import KVCache, MultiHeadAttention
+from companion.transformer import Block, FeedForward, LayerNorm, RMSNorm
 from tests.attention.compare import assert_agree, heads, value_and_gradients
 
-BATCH, POS, D_MODEL, N_HEADS, D_FF = 2, 5, 21, 3, 31
+BATCH, POS, OTHER, D_MODEL, N_HEADS, D_FF = 2, 5, 7, 21, 3, 31
+NORM = functools.partial(LayerNorm, D_MODEL)
 
 
-def make(**options):
-    return PreNormBlock(D_MODEL, N_HEADS, D_FF, **options).double().eval()
+def make(cross=False, norm=NORM, **options):
+    attention = functools.partial(MultiHeadAttention, D_MODEL, N_HEADS)
+    feed_forward = FeedForward(D_MODEL, D_FF)
+    cross_attention = attention() if cross else None
+    return Block(attention(), feed_forward, norm, cross_attention=cross_attention, **options).double().eval()
 
 
-@pytest.mark.parametrize("bias", [True, False])
-def test_block_attends_then_feeds_forward_and_adds_each(bias):
-    block = make(bias=bias)
-    assert all(("bias" not in name) or bias for name, _ in block.named_parameters())
+@pytest.mark.parametrize("norm", [NORM, functools.partial(RMSNorm, D_MODEL)], ids=["layer", "rms"])
+def test_pre_norm_normalises_what_enters_each_half(norm):
+    block = make(norm=norm)
 
     def equation(x):
         h = x + block.attention(block.attention_norm(x), is_causal=True)
@@ -29,21 +32,36 @@ def test_block_attends_then_feeds_forward_and_adds_each(bias):
     assert_agree(value_and_gradients(lambda t: block(t, is_causal=True), x), value_and_gradients(equation, x), 1e-10)
 
 
-def test_feed_forward_is_two_projections_around_a_gelu():
-    layer = FeedForward(D_MODEL, D_FF).double()
+def test_post_norm_normalises_the_sum_that_leaves_each_half():
+    block = make(pre_norm=False)
 
     def equation(x):
-        h = layer.up(x)
-        gelu = 0.5 * h * (1 + torch.tanh(math.sqrt(2 / math.pi) * (h + 0.044715 * h**3)))
-        return layer.down(gelu)
+        h = block.attention_norm(x + block.attention(x))
+        return block.feed_forward_norm(h + block.feed_forward(h))
 
     x = heads(BATCH, POS, D_MODEL)
-    assert_agree(value_and_gradients(layer, x), value_and_gradients(equation, x), 1e-10)
+    assert_agree(value_and_gradients(block, x), value_and_gradients(equation, x), 1e-10)
 
 
-def test_feed_forward_keeps_positions_apart():
-    layer, x = FeedForward(D_MODEL, D_FF).double(), heads(BATCH, POS, D_MODEL)
-    assert_agree([layer(x)[:, 2]], [layer(x[:, 2])], 1e-10)
+@pytest.mark.parametrize("pre_norm", [True, False])
+def test_cross_attention_stands_between_the_halves(pre_norm):
+    block = make(cross=True, pre_norm=pre_norm)
+    context_mask = torch.rand(BATCH, 1, 1, OTHER) < 0.7
+
+    def equation(x, context):
+        def add(x, half, norm):
+            return x + half(norm(x)) if pre_norm else norm(x + half(x))
+
+        x = add(x, lambda x: block.attention(x, is_causal=True), block.attention_norm)
+        x = add(x, lambda x: block.cross_attention(x, context, context_mask), block.cross_attention_norm)
+        return add(x, block.feed_forward, block.feed_forward_norm)
+
+    x, context = heads(BATCH, POS, D_MODEL), heads(BATCH, OTHER, D_MODEL, seed=1)
+    mine = value_and_gradients(lambda x, c: block(x, is_causal=True, context=c, context_mask=context_mask), x, context)
+    assert_agree(mine, value_and_gradients(equation, x, context), 1e-10)
+    known = block.cross_attention.keys_values(context)
+    again = block(x, is_causal=True, context=known, context_mask=context_mask)
+    assert_agree([again], [equation(x, context)], 1e-10)
 
 
 def test_a_block_with_silent_projections_is_the_identity():
@@ -69,23 +87,36 @@ def test_dropout_acts_in_training_only():
     assert not torch.equal(block(x), block(x))
 
 
+def parts(d_model=D_MODEL):
+    return MultiHeadAttention(d_model, N_HEADS), FeedForward(d_model, D_FF)
+
+
 X = heads(BATCH, POS, D_MODEL)
 CASES = {
-    "features": (lambda: FeedForward(D_MODEL, D_FF).double()(X[..., 1:]), ValueError, r"x must have 21 features"),
-    "integers": (lambda: FeedForward(D_MODEL, D_FF)(X.long()), TypeError, "x must be floating point"),
-    "dtype": (lambda: FeedForward(D_MODEL, D_FF)(X), TypeError, "x must have this module's dtype torch.float32"),
-    "NaN": (lambda: FeedForward(D_MODEL, D_FF).double()(X * torch.nan), ValueError, "x must be finite"),
-    "d_ff": (lambda: FeedForward(D_MODEL, 0), ValueError, "d_ff must be at least 1, got 0"),
-    "d_model": (lambda: FeedForward(2.0, 3), TypeError, "d_model must be an integer"),
-    "heads": (lambda: PreNormBlock(D_MODEL, 4, D_FF), ValueError, "d_model=21 and n_heads=4"),
-    "block size": (lambda: PreNormBlock(-1, 1, 1), ValueError, "d_model must be at least 1, got -1"),
-    "block d_ff": (lambda: PreNormBlock(D_MODEL, N_HEADS, -3), ValueError, "d_ff must be at least 1, got -3"),
+    "attention": (lambda: Block(parts()[1], parts()[1], NORM), TypeError, "attention must be a MultiHeadAttention"),
+    "feed-forward": (lambda: Block(parts()[0], parts()[0], NORM), TypeError, "feed_forward must be a FeedForward"),
+    "cross": (lambda: Block(*parts(), NORM, cross_attention=1), TypeError, "cross_attention must be a Multi.*got 1"),
+    "one norm": (lambda: Block(*parts(), NORM()), TypeError, "norm must be a function that makes a new"),
+    "norm": (lambda: Block(*parts(), None), TypeError, "norm must be a function.*got None"),
+    "sizes": (
+        lambda: Block(parts()[0], FeedForward(20, D_FF), NORM),
+        ValueError,
+        "feed_forward must take attention's d_model=21 features, got one that takes 20",
+    ),
+    "cross size": (
+        lambda: Block(*parts(), NORM, cross_attention=parts(24)[0]),
+        ValueError,
+        "cross_attention must take attention's d_model=21 features, got one that takes 24",
+    ),
     "dropout": (lambda: make(dropout=-0.5), ValueError, "dropout must be at least 0"),
-    "block rank": (lambda: make()(X[0]), ValueError, "x must have exactly 3 axes"),
-    "block features": (lambda: make()(X[..., 1:]), ValueError, "x must have 21 features"),
-    "block integers": (lambda: make()(X.long()), TypeError, "x must be floating point"),
-    "block NaN": (lambda: make()(X * torch.nan), ValueError, "x must be finite"),
-    "block mask": (lambda: make()(X, torch.ones(3, 3) > 0), ValueError, "mask must broadcast"),
+    "rank": (lambda: make()(X[0]), ValueError, "x must have exactly 3 axes"),
+    "features": (lambda: make()(X[..., 1:]), ValueError, "x must have 21 features"),
+    "integers": (lambda: make()(X.long()), TypeError, "x must be floating point"),
+    "NaN": (lambda: make()(X * torch.nan), ValueError, "x must be finite"),
+    "mask": (lambda: make()(X, torch.ones(3, 3) > 0), ValueError, "mask must broadcast"),
+    "context": (lambda: make()(X, context=X), ValueError, "context needs a block with cross-attention"),
+    "no context": (lambda: make(cross=True)(X), ValueError, "context must be given"),
+    "context size": (lambda: make(cross=True)(X, context=X[..., 1:]), ValueError, "context must have 21 features"),
 }
 
 

@@ -1,0 +1,208 @@
+"""A decoder as they are built today: turned queries and keys, cheaper norms, gated halves, shared key heads."""
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from companion._validation import require_divisible, requires
+from companion.attention import KVCache, MultiHeadAttention
+from companion.models._checks import (
+    look_up,
+    require_config,
+    require_heads,
+    require_input_ids,
+    require_room,
+    require_sizes,
+)
+from companion.transformer import Block, Decoder, FeedForward, RMSNorm, Rotary, count_positions, init_normal
+from companion.transformer.stack import require_caches, require_mask_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModernDecoderConfig:
+    """What a modern decoder is made of.
+
+    Parameters
+    ----------
+    vocab_size
+        Number of tokens it knows.
+    max_len
+        Number of positions it was made for.
+    d_model, n_heads, n_layers
+        Number of features, of attention heads, and of blocks.
+    n_kv_heads
+        Number of key and value heads, each shared by n_heads / n_kv_heads query heads; n_heads by default.
+    d_head
+        Number of features of a head, even; d_model / n_heads by default.
+    d_ff
+        Number of features inside the feed-forward halves. By default 8/3 of d_model, rounded down: with the gate that
+        makes as many weights as four times d_model without.
+    theta
+        How much slower the slowest pair of features turns than the fastest, nearly.
+    tied
+        Whether the same matrix embeds the tokens and scores them.
+    dropout
+        Chance of dropping a weight or a feature while training.
+    norm_eps
+        Added to the mean square in the normalisations.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a size is not a positive integer, the heads do not divide d_model, the key heads the heads, a head is not
+        even, or a number is out of range.
+    """
+
+    vocab_size: int
+    max_len: int
+    d_model: int
+    n_heads: int
+    n_layers: int
+    n_kv_heads: int | None = None
+    d_head: int | None = None
+    d_ff: int | None = None
+    theta: float = 10000.0
+    tied: bool = False
+    dropout: float = 0.0
+    norm_eps: float = 1e-6
+
+    def __post_init__(self) -> None:
+        require_sizes(self)
+        require_heads(self)
+        if self.n_kv_heads is not None:
+            require_divisible("n_heads", self.n_heads, "n_kv_heads", self.n_kv_heads)
+        if self.d_head is None and self.d_model // self.n_heads % 2:
+            raise ValueError(
+                f"d_model={self.d_model} and n_heads={self.n_heads} make heads of {self.d_model // self.n_heads} "
+                "features, and rotary positions turn them in pairs; choose sizes that make it even, or give d_head"
+            )
+        if self.d_head is not None and self.d_head % 2:
+            raise ValueError(f"d_head must be even, since rotary positions turn features in pairs, got {self.d_head}")
+        if self.theta <= 1:
+            raise ValueError(f"theta must be above 1, got {self.theta}")
+
+
+def _check_model(model: Any, config: Any, generator: Any = None) -> None:
+    require_config(config, ModernDecoderConfig, generator)
+
+
+def _check_forward(model: "ModernDecoder", input_ids: Any, caches: Any = None, *, attention_mask: Any = None) -> None:
+    require_input_ids("input_ids", input_ids)
+    batch, n_new = input_ids.shape
+    n_read = require_caches(model.decoder, caches, batch)
+    require_room("input_ids", n_new, n_read, model.config.max_len)
+    require_mask_of("attention_mask", attention_mask, batch, n_read + n_new, "the cached positions and the new ones")
+
+
+class ModernDecoder(nn.Module):
+    """Score, at every position, every token that may come next, the way Llama does it.
+
+    Parameters
+    ----------
+    config
+        Its sizes.
+    generator
+        Source of the initial weights; torch's global one by default.
+
+    Raises
+    ------
+    TypeError
+        If the arguments are not of these types.
+
+    References
+    ----------
+    Touvron et al. (2023), LLaMA: Open and Efficient Foundation Language Models, section 2.2. Ainslie et al. (2023),
+    GQA: Training Generalized Multi-Query Transformer Models from Multi-Head Checkpoints, for the shared key heads.
+    """
+
+    @requires(_check_model)
+    def __init__(self, config: ModernDecoderConfig, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.config = c = config
+        norm = functools.partial(RMSNorm, c.d_model, eps=c.norm_eps)
+        self.token_embedding = nn.Embedding(c.vocab_size, c.d_model)
+        self.rotary = Rotary(c.d_head or c.d_model // c.n_heads, base=c.theta)
+        self.decoder = Decoder(
+            [
+                Block(
+                    MultiHeadAttention(
+                        c.d_model,
+                        c.n_heads,
+                        n_kv_heads=c.n_kv_heads,
+                        d_head=c.d_head,
+                        bias=False,
+                        dropout=c.dropout,
+                    ),
+                    FeedForward(c.d_model, c.d_ff or 8 * c.d_model // 3, activation="silu", gated=True, bias=False),
+                    norm,
+                    dropout=c.dropout,
+                )
+                for _ in range(c.n_layers)
+            ],
+            norm(),
+        )
+        self.head = None if c.tied else nn.Linear(c.d_model, c.vocab_size, bias=False)
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw all weights anew: matrices normal with standard deviation 0.02, the scales of normalisations one."""
+        init_normal(self, generator=generator)
+
+    @requires(_check_forward)
+    def forward(
+        self,
+        input_ids: Int[Tensor, "batch pos"],
+        caches: list[KVCache] | None = None,
+        *,
+        attention_mask: Int[Tensor, "batch key"] | Bool[Tensor, "batch key"] | None = None,
+    ) -> Float[Tensor, "batch pos vocab"]:
+        """Return the scores (logits) of the next token at each position.
+
+        Parameters
+        ----------
+        input_ids
+            The text, or its new positions when caches hold the earlier ones.
+        caches
+            One for each block, from :meth:`new_caches`; the new positions are appended.
+        attention_mask
+            1 for a token and 0 for padding, over cached and new positions. Padding on either side changes no token's
+            scores; those of the padding itself mean nothing.
+
+        Raises
+        ------
+        TypeError
+            If the tokens are not integers.
+        ValueError
+            If a shape does not fit, the text is longer than max_len, a token is unknown, or the caches disagree.
+        """
+        n_read = caches[0].length if caches else 0
+        if attention_mask is None:
+            positions = torch.arange(n_read, n_read + input_ids.shape[1], device=input_ids.device)[None]
+        else:
+            positions = count_positions(attention_mask)[:, n_read:]
+        x = look_up(self.token_embedding, "input_ids", input_ids, "vocab_size")
+        x = F.dropout(x, self.config.dropout, self.training)
+        x = self.decoder(x, attention_mask, rotation=self.rotary(positions), caches=caches)
+        return F.linear(x, self.token_embedding.weight) if self.head is None else self.head(x)
+
+    def new_caches(self, batch: int, max_len: int | None = None) -> list[KVCache]:
+        """Make empty caches, of this model's dtype and on its device.
+
+        Parameters
+        ----------
+        batch
+            Number of texts.
+        max_len
+            Number of tokens there is room for; the model's max_len by default.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a number is not an integer of at least 1.
+        """
+        return self.decoder.new_caches(batch, self.config.max_len if max_len is None else max_len)
