@@ -21,7 +21,9 @@ def require_sizes(config: Any) -> None:
     """Raise unless a config's numbers are each possible on their own: sizes, switches, dropout and the like."""
     for field in fields(config):
         name, value = field.name, getattr(config, field.name)
-        if field.type is int or (field.type == int | None and value is not None):
+        if value is None and field.type == int | None:
+            continue
+        if field.type in (int, int | None):
             require_count(name, value, minimum=0 if name.endswith("_id") else 1)
         elif field.type is bool and not isinstance(value, bool):
             raise TypeError(f"{name} must be True or False, got {describe(value)}")

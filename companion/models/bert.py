@@ -80,7 +80,7 @@ def _check_model(model: Any, config: Any, generator: Any = None) -> None:
 def _check_forward(model: "BERT", input_ids: Any, *, attention_mask: Any = None, token_type_ids: Any = None) -> None:
     require_input_ids("input_ids", input_ids)
     require_room("input_ids", input_ids.shape[1], 0, model.config.max_len)
-    require_mask_of("attention_mask", attention_mask, *input_ids.shape, "one number for each token")
+    require_mask_of("attention_mask", attention_mask, input_ids.shape, "one number for each token")
     if token_type_ids is not None:
         require_input_ids("token_type_ids", token_type_ids)
         if token_type_ids.shape != input_ids.shape:

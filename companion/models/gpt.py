@@ -83,7 +83,7 @@ def _check_forward(model: "GPT", input_ids: Any, caches: Any = None, *, attentio
     batch, n_new = input_ids.shape
     n_read = require_caches(model.decoder, caches, batch)
     require_room("input_ids", n_new, n_read, model.config.max_len)
-    require_mask_of("attention_mask", attention_mask, batch, n_read + n_new, "the cached positions and the new ones")
+    require_mask_of("attention_mask", attention_mask, (batch, n_read + n_new), "the cached positions and the new ones")
 
 
 class GPT(nn.Module):

@@ -94,7 +94,7 @@ def _check_model(model: Any, config: Any, generator: Any = None) -> None:
 
 def _check_encode(model: "T5", input_ids: Any, *, attention_mask: Any = None) -> None:
     require_input_ids("input_ids", input_ids)
-    require_mask_of("attention_mask", attention_mask, *input_ids.shape, "one number for each token")
+    require_mask_of("attention_mask", attention_mask, input_ids.shape, "one number for each token")
 
 
 def _check_decode(
@@ -110,7 +110,7 @@ def _check_decode(
     batch, n_new = decoder_input_ids.shape
     n_read = require_caches(model.decoder, caches, batch)
     meaning = "the cached positions and the new ones"
-    require_mask_of("decoder_attention_mask", decoder_attention_mask, batch, n_read + n_new, meaning)
+    require_mask_of("decoder_attention_mask", decoder_attention_mask, (batch, n_read + n_new), meaning)
     if isinstance(encoded, list) and encoded and isinstance(encoded[0], KeysValues):
         n_encoded, n_texts = encoded[0].keys.shape[2], encoded[0].keys.shape[0]
     elif isinstance(encoded, Tensor) and encoded.dim() == 3:
@@ -124,7 +124,7 @@ def _check_decode(
         raise ValueError(
             f"encoded holds {n_texts} texts, but decoder_input_ids has a batch of {batch}; give one for each"
         )
-    require_mask_of("attention_mask", attention_mask, batch, n_encoded, "one number for each encoded token")
+    require_mask_of("attention_mask", attention_mask, (batch, n_encoded), "one number for each encoded token")
 
 
 def _check_forward(

@@ -23,11 +23,9 @@ def _check_eps(eps: Any) -> None:
         raise ValueError(f"eps must be above 0, got {eps}")
 
 
-def _check_function(x: Any, weight: Any, *others: Any, eps: Any = 1e-5) -> None:
+def _check_function(x: Any, weight: Any, bias: Any = None, *, eps: Any = 1e-5) -> None:
     require_float_tensor("x", x, "*batch d_model")
-    for name, vector in zip(("weight", "bias"), (weight, *others), strict=False):
-        if vector is None and name == "bias":
-            continue
+    for name, vector in {"weight": weight, "bias": weight if bias is None else bias}.items():
         require_float_tensor(name, vector, "d_model")
         if vector.shape[0] != x.shape[-1]:
             raise ValueError(f"{name} must have x's {x.shape[-1]} features, got {describe(vector)}")

@@ -1,13 +1,21 @@
 """Blocks on top of each other: an encoder reads in both directions, a decoder from left to right."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from companion._validation import describe, require_count, require_features, requires
-from companion.attention import KeysValues, KVCache, Rotation, causal_mask, combine_masks, padding_mask
+from companion.attention import (
+    KeysValues,
+    KVCache,
+    MultiHeadAttention,
+    Rotation,
+    causal_mask,
+    combine_masks,
+    padding_mask,
+)
 from companion.attention.masks import require_attention_mask
 from companion.attention.multi_head import require_fitting_context
 from companion.transformer.block import Block
@@ -20,27 +28,42 @@ def _check_module(module: Any, blocks: Any, norm: Any = None) -> None:
         raise TypeError(f"norm must be a torch.nn.Module or None, got {describe(norm)}")
 
 
-def _require_x(stack: "Encoder | Decoder", x: Any) -> None:
+def _require_x(stack: "_Stack", x: Any) -> None:
     require_features("x", x, "batch pos d_model", stack.first_block.attention.query.weight)
 
 
-def require_mask_of(name: str, attention_mask: Any, batch: int, n_key: int, meaning: str) -> None:
-    """Raise unless the mask is None, or 1/0 for each of a batch's keys."""
+def require_mask_of(name: str, attention_mask: Any, shape: tuple[int, ...], meaning: str) -> None:
+    """Raise unless the mask is None, or 1/0 and of this shape (batch key)."""
     if attention_mask is None:
         return
     require_attention_mask(attention_mask, name)
-    if tuple(attention_mask.shape) != (batch, n_key):
-        raise ValueError(f"{name} must have shape ({batch}, {n_key}), {meaning}, got {describe(attention_mask)}")
+    if attention_mask.shape != shape:
+        raise ValueError(f"{name} must have shape {tuple(shape)}, {meaning}, got {describe(attention_mask)}")
+
+
+class _Stack(nn.Module):
+    @requires(_check_module)
+    def __init__(self, blocks: Iterable[Block], norm: nn.Module | None = None) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = norm
+
+    @property
+    def first_block(self) -> Block:
+        """The block that the input enters."""
+        block = self.blocks[0]
+        assert isinstance(block, Block)
+        return block
 
 
 def _check_encoder(
     encoder: "Encoder", x: Any, attention_mask: Any = None, *, bias: Any = None, rotation: Any = None
 ) -> None:
     _require_x(encoder, x)
-    require_mask_of("attention_mask", attention_mask, *x.shape[:2], "one number for each position")
+    require_mask_of("attention_mask", attention_mask, x.shape[:2], "one number for each position")
 
 
-class Encoder(nn.Module):
+class Encoder(_Stack):
     """Let every position look at every other, block after block.
 
     Parameters
@@ -59,19 +82,6 @@ class Encoder(nn.Module):
     ----------
     Vaswani et al. (2017), Attention Is All You Need, section 3.1.
     """
-
-    @requires(_check_module)
-    def __init__(self, blocks: Iterable[Block], norm: nn.Module | None = None) -> None:
-        super().__init__()
-        self.blocks = nn.ModuleList(blocks)
-        self.norm = norm
-
-    @property
-    def first_block(self) -> Block:
-        """The block that the input enters."""
-        block = self.blocks[0]
-        assert isinstance(block, Block)
-        return block
 
     @requires(_check_encoder)
     def forward(
@@ -136,12 +146,12 @@ def _check_decoder(
     _require_x(decoder, x)
     batch, n_new = x.shape[:2]
     n_read = require_caches(decoder, caches, batch)
-    require_mask_of("attention_mask", attention_mask, batch, n_read + n_new, "the cached positions and the new ones")
+    require_mask_of("attention_mask", attention_mask, (batch, n_read + n_new), "the cached positions and the new ones")
     n_key = _check_context(decoder, context, batch)
     if context_mask is not None:
         if context is None:
             raise ValueError("context_mask needs a context; give one, or leave the mask out")
-        require_mask_of("context_mask", context_mask, batch, n_key, "one number for each position of the context")
+        require_mask_of("context_mask", context_mask, (batch, n_key), "one number for each position of the context")
 
 
 def _check_context(decoder: "Decoder", context: Any, batch: int) -> int:
@@ -173,7 +183,7 @@ def _check_keys_values(decoder: "Decoder", context: Any) -> None:
         raise ValueError("context needs blocks with cross-attention, and these have none")
 
 
-class Decoder(nn.Module):
+class Decoder(_Stack):
     """Let every position look at itself and those before it, and at another text where there is cross-attention.
 
     Parameters
@@ -193,19 +203,6 @@ class Decoder(nn.Module):
     Vaswani et al. (2017), Attention Is All You Need, section 3.1. Radford et al. (2018), Improving Language
     Understanding by Generative Pre-Training, for a decoder on its own.
     """
-
-    @requires(_check_module)
-    def __init__(self, blocks: Iterable[Block], norm: nn.Module | None = None) -> None:
-        super().__init__()
-        self.blocks = nn.ModuleList(blocks)
-        self.norm = norm
-
-    @property
-    def first_block(self) -> Block:
-        """The block that the input enters."""
-        block = self.blocks[0]
-        assert isinstance(block, Block)
-        return block
 
     @requires(_check_decoder)
     def forward(
@@ -285,4 +282,4 @@ class Decoder(nn.Module):
         TypeError, ValueError
             If there is no cross-attention, or the context is not a floating point tensor with d_model features.
         """
-        return [block.cross_attention.keys_values(context) for block in self.blocks]
+        return [cast(MultiHeadAttention, block.cross_attention).keys_values(context) for block in self.blocks]
