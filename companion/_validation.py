@@ -126,9 +126,9 @@ def require_all_finite(name: str, value: Tensor) -> None:
     would make it wait, ``torch.inference_mode`` is for decoding one token at a time, and under ``torch.compile`` or
     ``torch.func`` there is no number to ask for.
     """
-    if value.device.type != "cpu" or torch.is_inference_mode_enabled():
+    if torch.compiler.is_compiling():  # asked first: the compiler cannot trace the other questions
         return
-    if torch.compiler.is_compiling() or is_functorch_wrapped_tensor(value):
+    if value.device.type != "cpu" or torch.is_inference_mode_enabled() or is_functorch_wrapped_tensor(value):
         return
     if math.isfinite(value.sum(dtype=torch.promote_types(value.dtype, torch.float32)).item()):
         return
