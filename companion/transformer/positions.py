@@ -241,6 +241,11 @@ def _check_lengths(module: Any, n_query: Any, n_key: Any = None) -> None:
     _require_lengths(n_query, n_key)
 
 
+def _check_distances(module: Any, distances: Any) -> None:
+    if not isinstance(distances, Tensor) or distances.dtype not in (torch.int64, torch.int32):
+        raise TypeError(f"distances must be a tensor of torch.int64 or int32, got {describe(distances)}")
+
+
 def _require_lengths(n_query: Any, n_key: Any) -> None:
     require_count("n_query", n_query)
     if n_key is not None:
@@ -306,8 +311,15 @@ class T5RelativeBias(nn.Module):
         buckets = self.buckets(_distances(n_query, n_key, self.weight.device))
         return nn.functional.embedding(buckets, self.weight).permute(2, 0, 1)[None]
 
+    @requires(_check_distances)
     def buckets(self, distances: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
-        """Return the bucket of each distance, which is positive where the key comes after the query."""
+        """Return the bucket of each distance, which is positive where the key comes after the query.
+
+        Raises
+        ------
+        TypeError
+            If the distances are not a tensor of integers.
+        """
         n_buckets = self.weight.shape[0]
         if self.bidirectional:
             n_buckets //= 2
@@ -318,8 +330,8 @@ class T5RelativeBias(nn.Module):
             distances = (-distances).clamp(min=0)
         n_exact = n_buckets // 2
         # Below n_exact the logarithm is not used; clamping keeps it finite.
-        octaves = torch.log(distances.clamp(min=1).float() / n_exact) / math.log(self.max_distance / n_exact)
-        shared = n_exact + (octaves * (n_buckets - n_exact)).long()
+        share = torch.log(distances.clamp(min=1).float() / n_exact) / math.log(self.max_distance / n_exact)
+        shared = n_exact + (share * (n_buckets - n_exact)).long()
         return first + torch.where(distances < n_exact, distances, shared.clamp(max=n_buckets - 1))
 
 
