@@ -19,6 +19,7 @@ from companion.models._checks import (
     require_room,
     require_sizes,
 )
+from companion.models.pretrained import PretrainedModel
 from companion.transformer import (
     Block,
     Encoder,
@@ -29,6 +30,7 @@ from companion.transformer import (
     init_normal,
 )
 from companion.transformer.stack import require_mask_of
+from companion.weights import BERT_FAMILY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +103,7 @@ def _check_nsp(model: "BERT", hidden: Any) -> None:
     require_features("hidden", hidden, "batch pos d_model", model.pooler.weight)
 
 
-class BERT(nn.Module):
+class BERT(PretrainedModel):
     """Give every token a vector that depends on the whole text, and answer the two questions of pretraining with it.
 
     The heads are methods on the vectors, so that each costs something only where it is asked for.
@@ -122,6 +124,9 @@ class BERT(nn.Module):
     ----------
     Devlin et al. (2019), BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding, section 3.
     """
+
+    family = BERT_FAMILY
+    config_class = BERTConfig
 
     @requires(_check_model)
     def __init__(self, config: BERTConfig, generator: torch.Generator | None = None) -> None:

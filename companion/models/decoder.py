@@ -19,8 +19,10 @@ from companion.models._checks import (
     require_room,
     require_sizes,
 )
+from companion.models.pretrained import PretrainedModel
 from companion.transformer import Block, Decoder, FeedForward, RMSNorm, Rotary, count_positions, init_normal
 from companion.transformer.stack import require_caches, require_mask_of
+from companion.weights import LLAMA_FAMILY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,7 @@ def _check_forward(model: "ModernDecoder", input_ids: Any, caches: Any = None, *
     require_mask_of("attention_mask", attention_mask, (batch, n_read + n_new), "the cached positions and the new ones")
 
 
-class ModernDecoder(nn.Module):
+class ModernDecoder(PretrainedModel):
     """Score, at every position, every token that may come next, the way Llama does it.
 
     Parameters
@@ -119,6 +121,9 @@ class ModernDecoder(nn.Module):
     Touvron et al. (2023), LLaMA: Open and Efficient Foundation Language Models, section 2.2. Ainslie et al. (2023),
     GQA: Training Generalized Multi-Query Transformer Models from Multi-Head Checkpoints, for the shared key heads.
     """
+
+    family = LLAMA_FAMILY
+    config_class = ModernDecoderConfig
 
     @requires(_check_model)
     def __init__(self, config: ModernDecoderConfig, generator: torch.Generator | None = None) -> None:

@@ -20,6 +20,7 @@ from companion.models._checks import (
     require_room,
     require_sizes,
 )
+from companion.models.pretrained import PretrainedModel
 from companion.transformer import (
     Block,
     Decoder,
@@ -30,6 +31,7 @@ from companion.transformer import (
     init_normal,
 )
 from companion.transformer.stack import require_caches, require_mask_of
+from companion.weights import GPT2_FAMILY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +88,7 @@ def _check_forward(model: "GPT", input_ids: Any, caches: Any = None, *, attentio
     require_mask_of("attention_mask", attention_mask, (batch, n_read + n_new), "the cached positions and the new ones")
 
 
-class GPT(nn.Module):
+class GPT(PretrainedModel):
     """Score, at every position, every token that may come next.
 
     The same matrix embeds the tokens and scores them (a tied head).
@@ -107,6 +109,9 @@ class GPT(nn.Module):
     ----------
     Radford et al. (2019), Language Models are Unsupervised Multitask Learners, section 2.3.
     """
+
+    family = GPT2_FAMILY
+    config_class = GPTConfig
 
     @requires(_check_model)
     def __init__(self, config: GPTConfig, generator: torch.Generator | None = None) -> None:

@@ -18,8 +18,10 @@ from companion.models._checks import (
     require_input_ids,
     require_sizes,
 )
+from companion.models.pretrained import PretrainedModel
 from companion.transformer import Block, Decoder, Encoder, FeedForward, RMSNorm, T5RelativeBias, init_fan_in
 from companion.transformer.stack import require_caches, require_mask_of
+from companion.weights import T5_FAMILY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +149,7 @@ def _check_shift(model: "T5", labels: Any) -> None:
     require_input_ids("labels", labels)
 
 
-class T5(nn.Module):
+class T5(PretrainedModel):
     """Write one text after reading another: score, at every position written, every token that may come next.
 
     Positions are told apart by their distance alone, a bias on the scores of attention; so there is no longest text.
@@ -169,6 +171,9 @@ class T5(nn.Module):
     Raffel et al. (2020), Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer, section
     2.1. Shazeer (2020), GLU Variants Improve Transformer, for the gates of T5 1.1.
     """
+
+    family = T5_FAMILY
+    config_class = T5Config
 
     @requires(_check_model)
     def __init__(self, config: T5Config, generator: torch.Generator | None = None) -> None:
