@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import nn
 
-from companion._validation import describe
+from companion._validation import describe, requires
 from companion.transformer.initialization import require_generator
 from companion.weights import (
     CheckpointError,
@@ -21,8 +21,22 @@ from companion.weights import (
     understand,
     write,
 )
+from companion.weights.files import require_name, require_path
 
 M = TypeVar("M", bound="PretrainedModel")
+
+
+def _check_from_pretrained(
+    cls: type, name_or_path: Any, *, revision: Any = None, dtype: Any = torch.float32, generator: Any = None
+) -> None:
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise TypeError(f"dtype must be a floating point torch.dtype, such as torch.float32, got {describe(dtype)}")
+    require_generator(generator)
+    require_name(name_or_path, revision)
+
+
+def _check_save(model: nn.Module, folder: Any) -> None:
+    require_path("folder", folder)
 
 
 class PretrainedModel(nn.Module):
@@ -36,6 +50,7 @@ class PretrainedModel(nn.Module):
     """Where each tensor of the checkpoint went; None for a model that was not read from one."""
 
     @classmethod
+    @requires(_check_from_pretrained)
     def from_pretrained(
         cls: type[M],
         name_or_path: str | Path,
@@ -76,9 +91,6 @@ class PretrainedModel(nn.Module):
         ImportError
             If it is on the hub and the hub's library is missing.
         """
-        if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
-            raise TypeError(f"dtype must be a floating point torch.dtype, such as torch.float32, got {describe(dtype)}")
-        require_generator(generator)
         with open_checkpoint(name_or_path, revision=revision) as checkpoint:
             arguments, notes = understand(cls.family, checkpoint, cls.__name__)
             try:
@@ -95,6 +107,7 @@ class PretrainedModel(nn.Module):
         model.load_report = report
         return model.eval()
 
+    @requires(_check_save)
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write ``config.json`` and ``model.safetensors``, which transformers loads too, each whole or not at all.
 

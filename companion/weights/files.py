@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from companion._validation import describe, requires
 from companion.data import model_path, sources
 from companion.weights.errors import CheckpointError
 from companion.weights.hub import download
@@ -75,6 +76,28 @@ class Checkpoint:
         return self._handles[self.tensors[name].file].get_tensor(name)
 
 
+def require_path(name: str, value: Any) -> None:
+    """Raise unless a value is a string or a path."""
+    if not isinstance(value, (str, Path)):
+        raise TypeError(f"{name} must be a string or a path, got {describe(value)}")
+
+
+def require_name(name_or_path: Any, revision: Any) -> None:
+    """Raise unless these are of the types that :func:`find_checkpoint` takes."""
+    require_path("name_or_path", name_or_path)
+    if revision is not None and not isinstance(revision, str):
+        raise TypeError(f"revision must be a string or None, got {describe(revision)}")
+
+
+def _check_name(name_or_path: Any, *, revision: Any = None) -> None:
+    require_name(name_or_path, revision)
+
+
+def _check_write(folder: Any, config: Any, tensors: Any) -> None:
+    require_path("folder", folder)
+
+
+@requires(_check_name)
 def find_checkpoint(name_or_path: str | Path, *, revision: str | None = None) -> Path:
     """Return the folder of a checkpoint; one of the hub is downloaded when it is not in the hub's cache.
 
@@ -99,10 +122,6 @@ def find_checkpoint(name_or_path: str | Path, *, revision: str | None = None) ->
     CheckpointError
         If it is a single file.
     """
-    if not isinstance(name_or_path, (str, Path)):
-        raise TypeError(f"name_or_path must be a string or a path, got {name_or_path!r}")
-    if revision is not None and not isinstance(revision, str):
-        raise TypeError(f"revision must be a string or None, got {revision!r}")
     name = str(name_or_path)
     path = Path(name).expanduser()
     is_model = name in {source.name for source in sources() if source.kind == "model"}
@@ -139,6 +158,7 @@ def _pickle_message(name: str) -> str:
     )
 
 
+@requires(_check_name)
 @contextmanager
 def open_checkpoint(name_or_path: str | Path, *, revision: str | None = None) -> Iterator[Checkpoint]:
     """Open a checkpoint: its settings and the headers of its tensors are read and checked, its numbers are not.
@@ -257,6 +277,7 @@ def _not_safetensors(path: Path, head: bytes) -> str:
     return f"{path.name} is no safetensors file or is damaged; download it again"
 
 
+@requires(_check_write)
 def write_checkpoint(folder: str | Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Path:
     """Write ``config.json`` and ``model.safetensors``, each whole or not at all.
 

@@ -42,15 +42,15 @@ class Settings:
         """Remember what is wrong with a setting."""
         self._problems.append(text)
 
-    def size(self, key: str, default: int | None = None, *, at_most: int = LARGEST_SIZE) -> int:
-        """Read a positive integer."""
+    def size(self, key: str, default: int | None = None, *, at_least: int = 1, at_most: int = LARGEST_SIZE) -> int:
+        """Read a positive integer, or one that is at least another number."""
         value = self.get(key, default)
         if value is None:
             self.problem(f"{key} is missing")
         elif isinstance(value, bool) or not isinstance(value, int):
             self.problem(f"{key} must be an integer, got {_short(value)}")
-        elif not 1 <= value <= at_most:
-            self.problem(f"{key} must be from 1 to {at_most}, got {_short(value)}")
+        elif not at_least <= value <= at_most:
+            self.problem(f"{key} must be from {at_least} to {at_most}, got {_short(value)}")
         else:
             return value
         return 1
@@ -95,7 +95,7 @@ class Settings:
 
     def dropout(self, *keys: str) -> float:
         """Read several chances of dropping; the models here have one for all places."""
-        values = {key: self.number(key, 0.0, below=1) for key in keys}
+        values = {key: self.number(key, 0.0, below=1.0) for key in keys}
         largest = max(values.values())
         if len(set(values.values())) > 1:
             told = ", ".join(f"{key}={value}" for key, value in values.items())

@@ -76,7 +76,7 @@ def _read_config(settings: Settings) -> dict[str, Any]:
         "tied": is_scaled,
         "n_buckets": settings.size("relative_attention_num_buckets", 32),
         "max_distance": settings.size("relative_attention_max_distance", 128),
-        "start_id": int(settings.number("decoder_start_token_id", 0)),
+        "start_id": settings.size("decoder_start_token_id", 0, at_least=0),
         "dropout": settings.dropout("dropout_rate"),
         "norm_eps": settings.number("layer_norm_epsilon", 1e-6),
     }
