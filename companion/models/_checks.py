@@ -30,9 +30,13 @@ def require_sizes(config: Any) -> None:
         elif name == "dropout":
             require_probability(name, value)
         elif field.type is float:
-            require_finite(name, value)
-            if value <= 0:
-                raise ValueError(f"{name} must be above 0, got {value}")
+            _require_positive(name, value)
+
+
+def _require_positive(name: str, value: Any) -> None:
+    require_finite(name, value)
+    if value <= 0:
+        raise ValueError(f"{name} must be above 0, got {value}")
 
 
 def require_heads(config: Any) -> None:

@@ -4,13 +4,12 @@ import functools
 
 import torch
 from torch import nn
-from transformers import GPT2Config
-from transformers.models.gpt2.modeling_gpt2 import GPT2Attention
 
 from companion.attention import MultiHeadAttention
+from companion.models import GPTConfig
 from tests.attention.compare import assert_agree
 from tests.benchmarks.measure import Benchmark
-from tests.parity.gpt2 import attention_names
+from tests.parity.pairs import pair
 
 SIZES = {"batch 8, length 128": (8, 128, 256, 4), "batch 4, length 512": (4, 512, 384, 6)}
 TOLERANCE = 1e-4  # sums over thousands of float32 numbers, taken in another order
@@ -36,19 +35,17 @@ def against(their_module, our_weights, size):
     x = torch.randn(batch, length, d_model, generator=torch.Generator().manual_seed(0))
     ours = MultiHeadAttention(d_model, n_heads)
     ours.load_state_dict(our_weights)
-    pair = step(lambda t: ours(t, is_causal=True), x), step(their_module, x)
-    assert_agree(pair[0](), pair[1](), TOLERANCE)
-    return pair
+    both = step(lambda t: ours(t, is_causal=True), x), step(their_module, x)
+    assert_agree(both[0](), both[1](), TOLERANCE)
+    return both
 
 
 def gpt2(size):
     """Ours against the attention of transformers' GPT-2, on torch's fused kernel too."""
     _, length, d_model, n_heads = size
-    config = GPT2Config(
-        n_embd=d_model, n_head=n_heads, n_positions=length, attn_pdrop=0.0, resid_pdrop=0.0, attn_implementation="sdpa"
-    )
-    theirs = GPT2Attention(config, layer_idx=0)
-    return against(lambda x: theirs(x)[0], attention_names(theirs.state_dict()), size)
+    both = pair(GPTConfig(vocab_size=2, max_len=length, d_model=d_model, n_heads=n_heads, n_layers=1), noise=0.0)
+    theirs = both.theirs.transformer.h[0].attn
+    return against(lambda x: theirs(x)[0], both.ours.decoder.blocks[0].attention.state_dict(), size)
 
 
 def torchs(size):

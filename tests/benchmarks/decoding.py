@@ -7,7 +7,7 @@ from transformers import DynamicCache
 
 from companion.models import GPTConfig
 from tests.benchmarks.measure import Benchmark
-from tests.parity.gpt2 import pair
+from tests.parity.pairs import pair
 
 PROMPT, NEW = 16, 128
 CONFIG = GPTConfig(vocab_size=4096, max_len=PROMPT + NEW, d_model=256, n_heads=4, n_layers=4)
@@ -26,8 +26,8 @@ def greedy(next_logits, prompt):
 def models(batch):
     """Both models with the same weights, and a prompt."""
     torch.manual_seed(0)
-    ours, theirs = (model.eval() for model in pair(CONFIG))
-    return ours, theirs, torch.randint(CONFIG.vocab_size, (batch, PROMPT))
+    both = pair(CONFIG, noise=0.0)
+    return both.ours.eval(), both.theirs.eval(), torch.randint(CONFIG.vocab_size, (batch, PROMPT))
 
 
 def run_ours(model, prompt):
