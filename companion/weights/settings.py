@@ -10,10 +10,9 @@ from companion.weights.errors import CheckpointError
 
 T = TypeVar("T")
 
-# No released model is wider or deeper than a tenth of these. They only keep a hostile file from asking for so many
-# layers or features that counting them takes for ever; what does not fit the tensors' shapes is found afterwards.
+# No released model is as wide or reads as far. It only keeps a hostile file's products within what torch can count;
+# what does not fit the tensors' shapes is found afterwards, and no memory is taken before.
 LARGEST_SIZE = 2**24
-MOST_LAYERS = 2**10
 
 
 class Settings:
@@ -25,11 +24,14 @@ class Settings:
         The file's content.
     source
         The checkpoint, for the message.
+    n_tensors
+        How many tensors it has; there cannot be more layers.
     """
 
-    def __init__(self, config: Mapping[str, Any], source: str) -> None:
+    def __init__(self, config: Mapping[str, Any], source: str, n_tensors: int) -> None:
         self._config = config
         self._source = source
+        self._n_tensors = n_tensors
         self._problems: list[str] = []
         self.notes: list[str] = []
 
@@ -57,7 +59,10 @@ class Settings:
 
     def layers(self, key: str, default: int | None = None) -> int:
         """Read a number of layers."""
-        return self.size(key, default, at_most=MOST_LAYERS)
+        n_layers = self.size(key, default)
+        if n_layers > self._n_tensors:
+            self.problem(f"{key} is {n_layers}, but the files hold only {self._n_tensors} tensors")
+        return n_layers
 
     def number(self, key: str, default: float, *, below: float = math.inf, value: Any = None) -> float:
         """Read a number that is at least 0; ``value`` where it was found in another place."""
