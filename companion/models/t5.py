@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from companion._validation import describe, requires
+from companion._validation import describe, require_features, requires
 from companion.attention import KeysValues, KVCache, MultiHeadAttention
 from companion.models._checks import (
     look_up,
@@ -143,6 +143,12 @@ def _check_forward(
         raise ValueError(
             f"decoder_input_ids must have input_ids' batch of {input_ids.shape[0]}, got {describe(decoder_input_ids)}"
         )
+    meaning = "one number for each token written"
+    require_mask_of("decoder_attention_mask", decoder_attention_mask, decoder_input_ids.shape, meaning)
+
+
+def _check_cross(model: "T5", encoded: Any) -> None:
+    require_features("encoded", encoded, "batch pos d_model", model.token_embedding.weight)
 
 
 def _check_shift(model: "T5", labels: Any) -> None:
@@ -268,6 +274,7 @@ class T5(PretrainedModel):
         x = self.encoder(x, attention_mask, bias=self.encoder_bias(input_ids.shape[1]))
         return F.dropout(x, self.config.dropout, self.training)
 
+    @requires(_check_cross)
     def cross_keys_values(self, encoded: Float[Tensor, "batch pos d_model"]) -> list[KeysValues]:
         """Work out what the decoder reads of an encoded text, to be given to :meth:`decode` at every step.
 
