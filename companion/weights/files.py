@@ -124,15 +124,16 @@ def find_checkpoint(name_or_path: str | Path, *, revision: str | None = None) ->
     """
     name = str(name_or_path)
     path = Path(name).expanduser()
+    is_folder = bool(name) and path.is_dir()  # an empty name would be the current folder
     is_model = name in {source.name for source in sources() if source.kind == "model"}
     if name and path.is_file():
         _refuse_file(path)
-    if (name and path.is_dir()) or is_model or isinstance(name_or_path, Path) or _looks_like_path(name):
+    if is_folder or is_model or isinstance(name_or_path, Path) or _looks_like_path(name):
         if revision is not None:
             raise ValueError(f"revision must be None for {name!r}, which is not on the hub; got {revision!r}")
-        if not path.is_dir() and is_model:
+        if is_model and not is_folder:
             return model_path(name)
-        if not path.is_dir():
+        if not is_folder:
             raise FileNotFoundError(
                 f"name_or_path must be a folder, a model of companion.data or of the hub, got {name!r}"
             )
