@@ -114,3 +114,22 @@ def test_t5_begins_with_its_start_token():
     labels = torch.tensor([[3, 4, 5], [6, -100, -100]])
     assert model.shift_right(labels).tolist() == [[7, 3, 4], [7, 6, 7]]
     assert labels[1, 1] == -100
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize("way", ["autocast", "weights"])
+def test_bfloat16_is_the_same_but_for_rounding(kind, way):
+    model = make(kind).float()
+    mask = torch.tensor([[1] * 5, [1] * 3 + [0] * 2])
+    exact, scale = run(model), run(model).abs().max()
+    if way == "weights":
+        model = model.bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=way == "autocast"):
+        scores = run(model)
+        assert ((scores - exact).abs().max() / scale).item() < 0.1
+        masked = model(IDS, IDS, attention_mask=mask, decoder_attention_mask=mask) if kind is T5 else None
+        masked = model(IDS, attention_mask=mask) if masked is None else masked
+        masked[mask.bool()].float().sum().backward()
+    used = [parameter for name, parameter in model.named_parameters() if parameter.grad is not None]
+    assert len(used) > 10
+    assert all(parameter.grad.isfinite().all() for parameter in used)
