@@ -4,7 +4,7 @@ from importlib import import_module
 
 from companion.exercises.spec import PUBLIC_SEED, Exercise, ExerciseFailed, Mistake, Mutant, local_call
 
-SLUGS = ("language_models", "tokenization", "embeddings", "attention")
+SLUGS = ("language_models", "tokenization", "embeddings", "attention", "transformer", "models")
 
 
 def exercises_of(slug: str) -> list[Exercise]:
