@@ -10,20 +10,11 @@ from torch import nn
 
 from companion._validation import describe, requires
 from companion.transformer.initialization import require_generator
-from companion.weights import (
-    CheckpointError,
-    Family,
-    LoadReport,
-    open_checkpoint,
-    plan,
-    read_tensors,
-    to_transformers,
-    understand,
-    write,
-)
+from companion.weights import CheckpointError, Family, LoadReport, open_checkpoint
+from companion.weights.family import plan, read_tensors, to_transformers, understand, write
 from companion.weights.files import require_name, require_path
 
-M = TypeVar("M", bound="PretrainedModel")
+_Model = TypeVar("_Model", bound="PretrainedModel")
 
 
 def _check_from_pretrained(
@@ -52,13 +43,13 @@ class PretrainedModel(nn.Module):
     @classmethod
     @requires(_check_from_pretrained)
     def from_pretrained(
-        cls: type[M],
+        cls: type[_Model],
         name_or_path: str | Path,
         *,
         revision: str | None = None,
         dtype: torch.dtype = torch.float32,
         generator: torch.Generator | None = None,
-    ) -> M:
+    ) -> _Model:
         """Read a model from a checkpoint: a folder, a model of :mod:`companion.data`, or one of the Hugging Face hub.
 
         Every tensor of the checkpoint must have its place, and every parameter its tensor; what was done with each is

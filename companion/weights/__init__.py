@@ -2,7 +2,7 @@
 
 from companion.weights.bert import BERT_FAMILY
 from companion.weights.errors import CheckpointError
-from companion.weights.family import Family, plan, read_tensors, to_transformers, understand, write
+from companion.weights.family import Family
 from companion.weights.files import Checkpoint, StoredTensor, find_checkpoint, open_checkpoint, write_checkpoint
 from companion.weights.gpt2 import GPT2_FAMILY
 from companion.weights.llama import LLAMA_FAMILY
@@ -25,10 +25,5 @@ __all__ = [
     "StoredTensor",
     "find_checkpoint",
     "open_checkpoint",
-    "plan",
-    "read_tensors",
-    "to_transformers",
-    "understand",
-    "write",
     "write_checkpoint",
 ]

@@ -121,13 +121,28 @@ def plan(
 def read_tensors(
     family: Family, checkpoint: Checkpoint, config: Any, report: LoadReport, dtype: torch.dtype
 ) -> dict[str, Tensor]:
-    """Read a checkpoint's numbers into our names, each tensor into memory of its own."""
+    """Read a checkpoint's numbers into our names, each tensor into memory of its own.
+
+    Raises
+    ------
+    CheckpointError
+        Listing every tensor that is not finite, as it is stored or in the precision that is asked for.
+    """
     tensors: dict[str, Tensor] = {}
+    endless = []
     for one in family.table(config).rules:
         if one.ours[0] in report.read:
-            whole = checkpoint.read(report.read[one.ours[0]])
-            for name, part in one.read(whole).items():
-                tensors[name] = torch.empty(part.shape, dtype=dtype).copy_(part)
+            name = report.read[one.ours[0]]
+            read = one.read(checkpoint.read(name))
+            parts = {ours: torch.empty(part.shape, dtype=dtype).copy_(part) for ours, part in read.items()}
+            if not all(bool(part.isfinite().all()) for part in parts.values()):
+                endless.append(name)
+            tensors |= parts
+    if endless:
+        raise CheckpointError(
+            f"{checkpoint.source} holds NaN or infinity in {', '.join(endless)} (read as {dtype}); it is damaged, or "
+            "its numbers are too large for this dtype"
+        )
     return tensors
 
 
@@ -138,7 +153,7 @@ def write(family: Family, folder: str | Path, config: Any, parameters: Mapping[s
 
 
 def _settings(family: Family, config: Any, parameters: Mapping[str, Tensor]) -> dict[str, Any]:
-    (dtype,) = {str(tensor.dtype).removeprefix("torch.") for tensor in parameters.values()}
+    dtype = str(next(iter(parameters.values())).dtype).removeprefix("torch.")
     # The second is what transformers before version 5 called the first.
     about = {"model_type": family.model_type, "architectures": [family.architecture], "dtype": dtype}
     return about | {"torch_dtype": dtype} | family.write_config(config)

@@ -193,6 +193,15 @@ def test_tensors_that_are_no_floating_point_are_refused_by_name(folder):
     assert "not of floating point, or quantised: transformer.wpe.weight (I8)" in refused(folder)
 
 
+def test_numbers_that_are_none_or_too_large_are_refused_by_name(folder):
+    change_tensors(folder, lambda tensors: tensors["transformer.wpe.weight"].fill_(1e6))
+    GPT.from_pretrained(folder)
+    with pytest.raises(CheckpointError, match=r"infinity in transformer\.wpe\.weight \(read as torch\.float16\)"):
+        GPT.from_pretrained(folder, dtype=torch.float16)
+    change_tensors(folder, lambda tensors: tensors["transformer.h.0.attn.c_attn.bias"].fill_(float("nan")))
+    assert "holds NaN or infinity in transformer.h.0.attn.c_attn.bias (read as torch.float32)" in refused(folder)
+
+
 def test_masks_in_any_format_are_left_alone(folder):
     change_tensors(folder, lambda tensors: tensors.update({"h.0.attn.bias": torch.ones(1, 1, 5, 5, dtype=torch.uint8)}))
     report = GPT.from_pretrained(folder).load_report
