@@ -93,7 +93,8 @@ def init_fan_in(module: nn.Module, *, generator: torch.Generator | None = None) 
 
     References
     ----------
-    Shazeer and Stern (2018), Adafactor, section 9, whose relative step sizes ask for parameters of these sizes.
+    Raffel et al. (2020), Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer, whose
+    released code draws them so.
     """
     attentions = [part for part in module.modules() if isinstance(part, MultiHeadAttention)]
     narrow = {id(attention.query): attention.d_head for attention in attentions}

@@ -264,7 +264,7 @@ def _distances(n_query: int, n_key: int | None, device: torch.device | str | Non
 class T5RelativeBias(nn.Module):
     """Add to each score a number learned for the head and the distance, far distances sharing one.
 
-    Half of the buckets hold one distance each, the other half a range that grows logarithmically up to max_distance;
+    Half of the buckets hold one distance each, the other half ranges that widen geometrically up to max_distance;
     everything beyond shares the last.
 
     Parameters
