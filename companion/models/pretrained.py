@@ -124,7 +124,8 @@ class PretrainedModel(nn.Module):
     def to_transformers(self) -> Any:
         """Make the model of transformers that computes the same, with copies of these weights.
 
-        It has this model's dtype and device, and is in the same mode (training or evaluation).
+        It has this model's dtype and device, and is in the same mode (training or evaluation). Which tokens begin, end
+        and pad a text is not part of a model here: set the tokenizer's in its ``generation_config`` to write with it.
 
         Raises
         ------

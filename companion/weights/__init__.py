@@ -8,6 +8,7 @@ from companion.weights.gpt2 import GPT2_FAMILY
 from companion.weights.llama import LLAMA_FAMILY
 from companion.weights.rename import Match, RenameTable, Rule
 from companion.weights.report import LoadReport
+from companion.weights.settings import Settings
 from companion.weights.t5 import T5_FAMILY
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Match",
     "RenameTable",
     "Rule",
+    "Settings",
     "StoredTensor",
     "find_checkpoint",
     "open_checkpoint",

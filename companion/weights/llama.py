@@ -90,6 +90,9 @@ def _write_config(config: Any) -> dict[str, Any]:
         "rms_norm_eps": config.norm_eps,
         "attention_bias": False,
         "mlp_bias": False,
+        # Which tokens begin and end a text is the tokenizer's to say; by default transformers would take Llama 1's.
+        "bos_token_id": None,
+        "eos_token_id": None,
     }
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from companion.weights.errors import CheckpointError
-
-T = TypeVar("T")
 
 # No released model is as wide or reads as far. It only keeps a hostile file's products within what torch can count;
 # what does not fit the tensors' shapes is found afterwards, and no memory is taken before.
@@ -83,7 +81,7 @@ class Settings:
             return default
         return value
 
-    def choice(self, key: str, supported: Mapping[Any, T], default: Any) -> T:
+    def choice(self, key: str, supported: Mapping[Any, Any], default: Any) -> Any:
         """Translate a setting that has a few values which are built here."""
         value = self.get(key, default)
         if not isinstance(value, (str, bool, int)) or value not in supported:

@@ -4,8 +4,15 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoModelForPreTraining, AutoModelForSeq2SeqLM
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForNextSentencePrediction,
+    AutoModelForPreTraining,
+    AutoModelForSeq2SeqLM,
+)
 
 from companion.models import GPT, GPTConfig
 from companion.weights import CheckpointError
@@ -94,6 +101,59 @@ def test_parameters_share_no_memory_and_can_learn(tmp_path, case):
     assert len({parameter.untyped_storage().data_ptr() for parameter in parameters}) == len(parameters)
 
 
+def as_gpt2_on_the_hub(tensors):
+    named = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
+    return named | {
+        "h.0.attn.bias": torch.ones(1, 1, 19, 19).tril().to(torch.uint8),
+        "h.1.attn.masked_bias": torch.tensor(-1e4),
+    }
+
+
+def as_bert_on_the_hub(tensors):
+    old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    named = {}
+    for name, tensor in tensors.items():
+        for new, before in old.items():
+            name = name.replace(new, before)
+        named[name] = tensor
+    return named | {
+        "bert.embeddings.position_ids": torch.arange(23)[None],
+        "cls.predictions.decoder.weight": named["bert.embeddings.word_embeddings.weight"].clone(),
+        "cls.predictions.decoder.bias": named["cls.predictions.bias"].clone(),
+    }
+
+
+def as_t5_on_the_hub(tensors):
+    copies = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight")
+    unused = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"
+    return tensors | {name: tensors["shared.weight"].clone() for name in copies} | {unused: torch.randn(32, 3)}
+
+
+def as_llama_on_the_hub(tensors):
+    return tensors | {f"model.layers.{i}.self_attn.rotary_emb.inv_freq": torch.ones(2) for i in range(2)}
+
+
+HUB_FORMS = {
+    "gpt2": (as_gpt2_on_the_hub, 2, 0),
+    "bert": (as_bert_on_the_hub, 1, 2),
+    "t5": (as_t5_on_the_hub, 1, 3),
+    "llama": (as_llama_on_the_hub, 2, 0),
+}
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.name == "plain"], ids=str)
+def test_older_files_with_buffers_copies_and_old_names_are_read_alike(tmp_path, case):
+    case.reference().save_pretrained(tmp_path)
+    expected = case.ours.from_pretrained(tmp_path).state_dict()
+    change, n_ignored, n_tied = HUB_FORMS[case.family]
+    save_file(change(load_file(tmp_path / "model.safetensors")), tmp_path / "model.safetensors")
+    ours = case.ours.from_pretrained(tmp_path)
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in ours.state_dict().items())
+    assert len(ours.load_report.ignored) == n_ignored
+    assert len(ours.load_report.tied) == n_tied
+    assert ours.load_report.fresh == ()
+
+
 @pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("wanted", [torch.float32, torch.bfloat16, torch.float64])
 def test_numbers_in_16_bits_are_read_into_the_precision_that_is_asked_for(tmp_path, stored, wanted):
@@ -106,6 +166,16 @@ def test_numbers_in_16_bits_are_read_into_the_precision_that_is_asked_for(tmp_pa
     assert json.loads((ours.save_pretrained(tmp_path / "again") / "config.json").read_text())["dtype"] == str(
         wanted
     ).removeprefix("torch.")
+
+
+def test_a_bert_is_read_by_the_classes_of_its_parts(tmp_path):
+    case = Case("bert", "plain")
+    case.reference().save_pretrained(tmp_path / "theirs")
+    folder = case.ours.from_pretrained(tmp_path / "theirs").save_pretrained(tmp_path / "ours")
+    for part in (AutoModel, AutoModelForMaskedLM, AutoModelForNextSentencePrediction):
+        _, told = part.from_pretrained(folder, output_loading_info=True)
+        assert told["missing_keys"] == set()
+        assert told["mismatched_keys"] == set()
 
 
 def test_float32_is_the_default(tmp_path):
