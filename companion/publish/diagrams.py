@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -92,7 +93,7 @@ class Mermaid(SphinxDirective):
     """The directive ``{mermaid}``; its option ``alt`` must say in words what is drawn."""
 
     has_content = True
-    option_spec: ClassVar[dict[str, Any]] = {"alt": directives.unchanged_required}
+    option_spec: ClassVar[dict[str, Callable[[str], Any]] | None] = {"alt": directives.unchanged_required}
 
     def run(self) -> list[nodes.Node]:
         """Return the picture."""
