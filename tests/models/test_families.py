@@ -4,6 +4,8 @@ import dataclasses
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from companion.models import BERT, GPT, T5, ModernDecoder, ModernDecoderConfig
 from companion.transformer import LayerNorm, RMSNorm
@@ -15,6 +17,9 @@ IDS = tokens(2, 5)
 
 def changed(kind, **changes):
     return make(kind, dataclasses.replace(CONFIGS[kind], **changes))
+
+
+SHIFTING = changed(T5, start_id=7)
 
 
 def run(model):
@@ -107,6 +112,19 @@ def test_bert_pools_the_first_token():
     assert_agree([model.pool(hidden)], [model.pool(other)], 1e-12)
     assert_agree([model.nsp_logits(hidden)], [model.nsp(model.pool(hidden))], 0.0)
     assert model.pool(100 * hidden).abs().max() <= 1
+
+
+@given(st.integers(1, 4), st.integers(1, 9), st.integers(0, 2**32 - 1))
+def test_t5_reads_each_label_one_place_after_it_is_wanted(batch, length, seed):
+    labels = torch.randint(100, (batch, length), generator=torch.Generator().manual_seed(seed))
+    labels[labels < 20] = -100
+    shifted = SHIFTING.shift_right(labels)
+    assert shifted.shape == labels.shape
+    assert (shifted >= 0).all()
+    assert shifted[:, 0].eq(SHIFTING.config.start_id).all()
+    known = labels[:, :-1] != -100
+    assert torch.equal(shifted[:, 1:][known], labels[:, :-1][known])
+    assert shifted[:, 1:][~known].eq(SHIFTING.config.start_id).all()
 
 
 def test_t5_begins_with_its_start_token():
