@@ -160,7 +160,7 @@ class Source:
 
     @property
     def files(self) -> frozenset[str]:
-        """The names of the files that are kept: the members, or what was made of them."""
+        """The names of the files that are kept, which are the members or what was made of them."""
         return frozenset(self.conversion.files if self.conversion else map(kept_name, self.members))
 
 

@@ -59,7 +59,7 @@ def understand(family: Family, checkpoint: Checkpoint, model: str) -> tuple[dict
             f"{checkpoint.source} is of model_type {found!r}, and {model} reads {family.model_type!r}; "
             "load it with the class of its own family"
         )
-    settings = Settings(checkpoint.config, checkpoint.source, len(checkpoint.tensors))
+    settings = Settings(checkpoint.config, checkpoint.source, checkpoint.tensors)
     if "quantization_config" in checkpoint.config:
         settings.problem("quantization_config is set, and quantised weights are not read; use the full ones")
     arguments = family.read_config(settings)

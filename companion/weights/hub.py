@@ -67,4 +67,4 @@ def download(name: str, revision: str | None) -> Path:
 
 def _reason(error: Exception) -> str:
     lines = str(error.__cause__ or error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return lines[0].rstrip(".") if lines else type(error).__name__

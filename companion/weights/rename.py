@@ -7,9 +7,8 @@ does to a tensor (transpose it, split it) loses nothing, so the same table write
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -134,13 +133,15 @@ class RenameTable:
                 ignored.append(name)
             else:
                 unexpected.append(name)
+        tied = {}
         for name, of in self.tied.items():  # one of the two is enough
-            if name in found or of in found:
-                found.setdefault(of, found.get(name, ""))
-                if name in wanted:
-                    found.setdefault(name, found[of])
-        tied = {found.pop(name): of for name, of in self.tied.items() if name in found and name not in wanted}
-        tied = {name: of for name, of in tied.items() if found[of] != name}
+            held = found.get(name) if name in wanted else found.pop(name, None)
+            if held is not None and of not in found:
+                found[of] = held
+            elif held is None and of in found and name in wanted:
+                found[name] = found[of]
+            elif held is not None and name not in wanted:
+                tied[held] = of
         lacking = [one.theirs for one in self.rules if one.theirs not in found]
         parts = [part for part in self.optional if not any(name.startswith(part) for name in found)]
         absent = tuple(name for name in lacking if name.startswith(tuple(parts)))
@@ -155,7 +156,7 @@ class RenameTable:
         return self.prefix + name
 
     def read(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Rename a checkpoint's tensors to ours; what no rule names is left out.
+        """Rename a checkpoint's tensors to ours; what no rule needs is left out.
 
         Raises
         ------
@@ -163,7 +164,7 @@ class RenameTable:
             If a tensor is missing.
         """
         found = self.match(tensors).found
-        return dict(self._each(lambda one: one.read(tensors[found[one.theirs]]).items()))
+        return {name: part for one in self.rules for name, part in one.read(tensors[found[one.theirs]]).items()}
 
     def write(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename our tensors to the checkpoint's, which is laid out as transformers writes it.
@@ -173,8 +174,4 @@ class RenameTable:
         KeyError
             If a tensor is missing.
         """
-        return dict(self._each(lambda one: [(one.theirs, one.write(tensors))]))
-
-    def _each(self, turn: Any) -> Iterator[tuple[str, Tensor]]:
-        for one in self.rules:
-            yield from turn(one)
+        return {one.theirs: one.write(tensors) for one in self.rules}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from companion.weights.errors import CheckpointError
@@ -22,14 +22,14 @@ class Settings:
         The file's content.
     source
         The checkpoint, for the message.
-    n_tensors
-        How many tensors it has; there cannot be more layers.
+    tensors
+        The names of its tensors. There cannot be more layers, and a setting may promise one of them.
     """
 
-    def __init__(self, config: Mapping[str, Any], source: str, n_tensors: int) -> None:
+    def __init__(self, config: Mapping[str, Any], source: str, tensors: Collection[str]) -> None:
         self._config = config
         self._source = source
-        self._n_tensors = n_tensors
+        self._tensors = tensors
         self._problems: list[str] = []
         self.notes: list[str] = []
 
@@ -58,9 +58,14 @@ class Settings:
     def layers(self, key: str, default: int | None = None) -> int:
         """Read a number of layers."""
         n_layers = self.size(key, default)
-        if n_layers > self._n_tensors:
-            self.problem(f"{key} is {n_layers}, but the files hold only {self._n_tensors} tensors")
+        if n_layers > len(self._tensors):
+            self.problem(f"{key} is {n_layers}, but the files hold only {len(self._tensors)} tensors")
         return n_layers
+
+    def promise(self, key: str, value: Any, tensor: str) -> None:
+        """Refuse a value of a setting that promises a tensor which is not there."""
+        if self.get(key) is value and tensor not in self._tensors:
+            self.problem(f"{key} is {value!r}, but the files hold no {tensor}")
 
     def number(self, key: str, default: float, *, below: float = math.inf, value: Any = None) -> float:
         """Read a number that is at least 0; ``value`` where it was found in another place."""

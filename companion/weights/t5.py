@@ -63,6 +63,7 @@ def _read_config(settings: Settings) -> dict[str, Any]:
     n_layers = settings.layers("num_layers")
     # Whether the scores are scaled goes with whether the head is tied, and transformers 5 stores it under a name of its
     # own: there a head without the scale may still be tied, which is a head of our own with the embedding's numbers.
+    settings.promise("tie_word_embeddings", False, "lm_head.weight")
     is_scaled = settings.switch("scale_decoder_outputs", settings.switch("tie_word_embeddings", True))
     return {
         "vocab_size": settings.size("vocab_size"),

@@ -17,7 +17,9 @@ def table_of(case):
     """Make our model of a case on no memory at all, and the table of its names."""
     reference = case.reference()
     settings = reference.config.to_dict()
-    config = case.ours.config_class(**case.ours.family.read_config(Settings(settings, "a test", 1000)))
+    config = case.ours.config_class(
+        **case.ours.family.read_config(Settings(settings, "a test", reference.state_dict()))
+    )
     with torch.device("meta"):
         model = case.ours(config)
     return model, case.ours.family.table(config), reference

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from companion.models import BERT, GPT, T5, BERTConfig, GPTConfig, ModernDecoder, ModernDecoderConfig, T5Config
 from companion.weights import CheckpointError
@@ -126,6 +127,16 @@ def test_dropouts_that_differ_are_told_in_the_report(write):
         "in training",
     )
     assert "drops with 0.3 everywhere" in str(model.load_report)
+
+
+def test_a_t5_head_that_the_settings_promise_must_be_there(tmp_path):
+    folder = T5(T5Config(tied=False, **SMALL)).save_pretrained(tmp_path / "mine")
+    assert not T5.from_pretrained(folder).config.tied
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["lm_head.weight"]
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"tie_word_embeddings is False, but the files hold no lm_head\.weight"):
+        T5.from_pretrained(folder)
 
 
 def test_a_t5_head_that_is_tied_without_the_scale_is_read_as_a_head_of_its_own(tmp_path):
