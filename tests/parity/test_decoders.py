@@ -19,7 +19,7 @@ GPTS = {
 MODERN = {
     "llama": ModernDecoderConfig(vocab_size=101, max_len=23, d_model=42, n_heads=7, n_layers=3, d_ff=53),
     "llama of shared heads": ModernDecoderConfig(
-        vocab_size=97, max_len=29, d_model=30, n_heads=15, n_kv_heads=5, n_layers=2, d_ff=37, theta=53.0, tied=True
+        vocab_size=97, max_len=29, d_model=60, n_heads=15, n_kv_heads=5, n_layers=2, d_ff=37, theta=53.0, tied=True
     ),
     "llama of wide heads": ModernDecoderConfig(
         vocab_size=83, max_len=19, d_model=33, n_heads=3, n_kv_heads=1, d_head=14, n_layers=2, d_ff=31, norm_eps=0.01
