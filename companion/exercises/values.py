@@ -31,6 +31,8 @@ def _written(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         inside = ", ".join(map(_written, value[:_LONGEST_VALUE]))
         return f"[{inside}]" if isinstance(value, list) else f"({inside})"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key!r}: {_written(item)}" for key, item in value.items()) + "}"
     return repr(value)
 
 

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
+from companion.exercises import Mistake, get, local_call
 from tests.exercises.labs import graded, run, solutions, source
 
 SLUG = "transformer"
@@ -91,3 +92,9 @@ def test_the_students_blocks_learn_more_than_pairs():
     assert printed == "Bits of the table of pairs, about: 3.5\nYour blocks need at least 0.5 bits fewer: True\n"
     crossing = next(i for i in range(50, 500) if sum(left["losses"][i - 20 : i]) / 20 < left["pair_bits"])
     assert crossing < 300  # "within the first few hundred steps", as the figure's description says
+
+
+def test_a_message_about_the_block_names_the_weights_by_their_shapes():
+    exercise = get("pre_norm_block")
+    with pytest.raises(Mistake, match=r"w = \{'query': <shape \(\d+, \d+\)>, 'key'"):
+        exercise.verify(local_call(lambda x, w, n_heads: x), 0)
