@@ -222,6 +222,7 @@ def test_flan_t5_is_a_folder_that_transformers_loads_whole_and_answers_from_a_te
     tokenizer = AutoTokenizer.from_pretrained(folder)
     ids = tokenizer("<extra_id_0> " + "long " * 60).input_ids
     assert len(ids) > 48
+    assert set(tokenizer("text")) == {"input_ids", "attention_mask"}
     assert (ids[0], ids[-1]) == (32_099, tokenizer.eos_token_id)
     model, told = T5ForConditionalGeneration.from_pretrained(folder, output_loading_info=True)
     assert not any(told.values())

@@ -116,6 +116,7 @@ def _tokenizer_config() -> dict[str, Any]:
         "eos_token": "</s>",
         "unk_token": "<unk>",
         "model_max_length": 512,
+        "model_input_names": ["input_ids", "attention_mask"],  # not every version leaves segments out by itself
         "clean_up_tokenization_spaces": False,
     }
 
