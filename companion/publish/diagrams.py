@@ -22,10 +22,11 @@ CONFIG: dict[str, Any] = {
     "flowchart": {
         "htmlLabels": False,
         "curve": "linear",
-        "nodeSpacing": 20,
+        "nodeSpacing": 16,
         "rankSpacing": 22,
         "padding": 8,
-        "subGraphTitleMargin": {"top": 4, "bottom": 4},
+        "wrappingWidth": 300,
+        "subGraphTitleMargin": {"top": 2, "bottom": 10},
     },
     "themeVariables": {
         "fontSize": "15px",
@@ -40,6 +41,7 @@ CONFIG: dict[str, Any] = {
         "edgeLabelBackground": PAPER,
     },
 }
+_TITLE = re.compile(r'(<rect [^>]*\bx="([\d.-]+)"[^>]*/><g class="cluster-label" transform="translate\()[\d.-]+, ')
 
 
 def draw(source: str) -> str:
@@ -63,9 +65,11 @@ def draw(source: str) -> str:
     import mermaidx
 
     try:
-        return mermaidx.render(source, theme="base", config=CONFIG).svg()
+        svg = mermaidx.render(source, theme="base", config=CONFIG).svg()
     except RuntimeError as error:
         raise ValueError(f"source is no Mermaid diagram: {error}") from error
+    # In the middle of its frame, where Mermaid puts it, a frame's title is crossed by the arrow that enters there.
+    return _TITLE.sub(lambda found: f"{found[1]}{float(found[2]) + 8:g}, ", svg)
 
 
 def figure(svg: str, alt: str) -> str:

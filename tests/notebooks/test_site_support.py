@@ -12,6 +12,7 @@ from sphinx.util.docutils import docutils_namespace
 
 from companion.publish import cache
 from companion.publish.cache import CACHE, environment_hash, execute_pages, invalidate_cache
+from companion.publish.diagrams import draw
 from companion.publish.lab_pages import page_text
 from companion.publish.project import colab_url, project_urls
 from companion.publish.vendor import VENDOR, vendor_scripts
@@ -204,6 +205,12 @@ def test_a_diagram_is_drawn_into_the_page_with_its_words(build):
     assert "foreignObject" not in svg
     assert ">one<" in svg
     assert "mermaid.js" not in chapter
+
+
+def test_a_frames_title_stands_at_its_left_where_no_arrow_crosses_it():
+    svg = draw('flowchart TB\n  a["one"] --> b\n  subgraph F["frame"]\n    b["a box that is wide"]\n  end')
+    ((left, title),) = re.findall(r'x="([\d.]+)"[^>]*/><g class="cluster-label" transform="translate\(([\d.]+),', svg)
+    assert float(title) == float(left) + 8
 
 
 @pytest.mark.parametrize(
