@@ -236,7 +236,7 @@ class ByteLevelBPE(Tokenizer):
         return [unpack(start + other) for start, other in zip(self._words.join(starts), others, strict=True)]
 
     def _encode_pieces(self, pieces: list[str]) -> list[bytes]:
-        return self._words.join_unseen(list(map(self.pretokenizer.words_after_space, pieces)))
+        return self._words.join_unseen(self.pretokenizer.words_of_pieces(pieces))
 
     def _encode_words(self, words: list[str]) -> list[bytes]:
         data = [word.encode() for word in words]

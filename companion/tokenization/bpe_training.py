@@ -26,8 +26,8 @@ def count_words(texts: Iterable[str], pretokenizer: Pretokenizer) -> dict[str, i
                 block, *others = pretokenizer.pieces(block)
                 pieces.update(others)
             words.update(pretokenizer.words(block))
-    for piece, count in pieces.items():
-        for word in pretokenizer.words_after_space(piece):
+    for count, cut in zip(pieces.values(), pretokenizer.words_of_pieces(pieces), strict=True):
+        for word in cut:
             words[word] += count
     return words
 

@@ -1,7 +1,10 @@
 """Cut text into words before any merge, as GPT-2 and its successors do."""
 
 import re
+from collections.abc import Collection
+from itertools import pairwise
 
+import numpy as np
 import regex
 
 from companion._validation import describe
@@ -69,16 +72,26 @@ class Pretokenizer:
             end = match.end()
         return [word for word in (*words, text[end:]) if word]
 
-    def words_after_space(self, piece: str) -> list[str]:
-        """Return the words of a space and a piece of `pieces`."""
-        text = f" {piece}"
-        return [text] if piece.isascii() and piece.isalpha() else self._exact.findall(text)
+    def words_of_pieces(self, pieces: Collection[str]) -> list[list[str]]:
+        """Return the words of each of these pieces and the space before it.
+
+        All are cut in one go: to start the search anew for each would take four times as long.
+
+        Parameters
+        ----------
+        pieces
+            What `pieces` returned, without the first of each text.
+        """
+        words = self._exact.findall("".join([f" {piece}" for piece in pieces]))
+        ends = np.cumsum(list(map(len, words)))
+        stops = 1 + np.searchsorted(ends, np.cumsum([1 + len(piece) for piece in pieces]))
+        return [words[start:stop] for start, stop in pairwise([0, *stops.tolist()])]
 
     def pieces(self, text: str) -> list[str]:
         """Split a text at each space before a sign, several times faster than into words.
 
-        The words of the text are those of the first piece, then the `words_after_space` of each other piece: who has
-        seen a piece need not cut it again.
+        The words of the text are those of the first piece, then those that `words_of_pieces` finds in the others: who
+        has seen a piece need not cut it again.
         """
         if "\n" not in text:
             pieces = text.split()

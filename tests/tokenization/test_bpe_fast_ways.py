@@ -36,8 +36,9 @@ def test_the_words_of_the_pieces_are_the_words_of_the_text(pattern, text):
     pretokenizer = Pretokenizer(pattern)
     first, *others = pretokenizer.pieces(text)
     assert " ".join([first, *others]) == text
-    words = pretokenizer.words(first) + [word for piece in others for word in pretokenizer.words_after_space(piece)]
-    assert words == pretokenizer.words(text)
+    words = [pretokenizer.words(first), *pretokenizer.words_of_pieces(others)]
+    assert list(chain.from_iterable(words)) == pretokenizer.words(text)
+    assert ["".join(cut) for cut in words[1:]] == [f" {piece}" for piece in others]
 
 
 @given(text=TEXTS)
