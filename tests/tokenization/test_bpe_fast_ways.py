@@ -6,7 +6,7 @@ import random
 import re
 import sys
 import threading
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import pytest
 import regex
