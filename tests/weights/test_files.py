@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
@@ -307,8 +308,6 @@ def test_a_tensor_in_two_parts_is_refused(parts):
 
 
 def test_a_model_without_its_heads_is_read_and_the_report_says_what_is_new(tmp_path):
-    from transformers import BertModel
-
     whole = Case("bert", "plain").reference()
     whole.bert.save_pretrained(tmp_path / "with pooler")
     ours = BERT.from_pretrained(
@@ -324,9 +323,27 @@ def test_a_model_without_its_heads_is_read_and_the_report_says_what_is_new(tmp_p
     assert torch.equal(again.nsp.weight, ours.nsp.weight.float())
     assert not torch.equal(BERT.from_pretrained(tmp_path / "with pooler").nsp.weight, again.nsp.weight)
 
-    bare = BertModel(whole.config, add_pooling_layer=False).double()
-    bare.save_pretrained(tmp_path / "bare")
-    assert {"pooler.weight", "pooler.bias"} < set(BERT.from_pretrained(tmp_path / "bare").load_report.fresh)
+
+@pytest.mark.parametrize(
+    ("kind", "fresh"),
+    [
+        ("BertModel", {"mlm_transform", "mlm_norm", "mlm_bias", "nsp"}),
+        ("BertForMaskedLM", {"pooler", "nsp"}),
+        ("BertForNextSentencePrediction", {"mlm_transform", "mlm_norm", "mlm_bias"}),
+        ("bare", {"pooler", "mlm_transform", "mlm_norm", "mlm_bias", "nsp"}),
+    ],
+)
+def test_each_class_of_bert_is_read_with_the_parts_that_it_has(tmp_path, kind, fresh):
+    config = Case("bert", "plain").reference().config
+    part = (
+        transformers.BertModel(config, add_pooling_layer=False)
+        if kind == "bare"
+        else getattr(transformers, kind)(config)
+    )
+    part.save_pretrained(tmp_path)
+    report = BERT.from_pretrained(tmp_path).load_report
+    assert {name.partition(".")[0] for name in report.fresh} == fresh
+    assert set(report.read.values()) == set(load_file(tmp_path / "model.safetensors"))
 
 
 def test_a_head_that_is_there_by_half_is_missing_the_rest(tmp_path):
