@@ -124,3 +124,8 @@ def test_the_book_s_page_names_every_source_once_under_its_use_and_says_the_tota
         section = page.partition(f"**{use.capitalize()}**")[2].partition("**")[0]
         assert re.findall(r"^- `(\w+)`: ", section, re.MULTILINE) == [s.name for s in sources() if s.use == use]
     assert f"{megabytes(download_size(sources()))}" in page
+
+
+def test_the_readme_says_how_much_is_fetched(repository_root):
+    tens = round(download_size(sources()) / 1e7) * 10
+    assert f"(about {tens} MB, by checksum)" in (repository_root / "README.md").read_text("utf8")
