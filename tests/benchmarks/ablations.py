@@ -45,6 +45,8 @@ VARIANTS = {
     "SwiGLU": Parts(feed_forward="swiglu"),
 }
 EXCHANGED = ("sinusoidal", "learned", "T5's buckets", "ALiBi", "RMSNorm", "ReLU", "SwiGLU")
+DEEP = ("whole block", "post-norm", "no norm")  # at every rate, in a taller stack, for half as long
+DEEP_BLOCKS = 12
 SCHEMES = ("whole block", "no positions", "sinusoidal", "learned", "T5's buckets", "ALiBi")
 RATES = (6e-3, 2e-3)
 LENGTH = 64  # characters in a training stretch
@@ -71,11 +73,11 @@ def continued(model, known, prompt, length=60):
     return "".join(known[i] for i in ids[len(prompt) :])
 
 
-def run(name, rate, seed, steps):
+def run(name, rate, seed, steps, n_layers=4):
     """Train one model and measure it."""
     torch.set_num_threads(1)
     texts, known = characters()
-    model = CharacterModel(len(known), VARIANTS[name], seed)
+    model = CharacterModel(len(known), VARIANTS[name], seed, n_layers=n_layers)
     start = time.process_time()
     losses = train(model, texts["train"], steps=steps, learning_rate=rate, seed=seed)
     result = {"rate": rate, "seed": seed, "cpu_seconds": round(time.process_time() - start, 1)}
@@ -93,6 +95,17 @@ def run(name, rate, seed, steps):
     return name, result
 
 
+def run_deep(options):
+    """Train the taller stacks; return their bits on the test texts by part taken out and learning rate."""
+    deep = {name: {} for name in DEEP}
+    with ProcessPoolExecutor(options.jobs) as pool:
+        tried = [pool.submit(run, name, rate, 0, options.steps // 2, DEEP_BLOCKS) for name in DEEP for rate in RATES]
+        for future in track(as_completed(tried), f"{DEEP_BLOCKS} blocks", total=len(tried)):
+            name, result = future.result()
+            deep[name][str(result["rate"])] = result["test"]
+    return {"blocks": DEEP_BLOCKS, "steps": options.steps // 2, "bits": deep}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "companion" / "transformer" / "ablations.json")
@@ -101,6 +114,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     companion.data.fetch(["recipes"])
+    deep = run_deep(options)
     variants = {name: {"parts": asdict(parts), "rates": {}, "runs": []} for name, parts in VARIANTS.items()}
     content = {
         "command": "python tests/benchmarks/ablations.py",
@@ -109,6 +123,7 @@ def main():
         "torch": torch.__version__,
         "steps": options.steps,
         "prompt": PROMPT,
+        "deep": deep,
         "variants": variants,
     }
     with ProcessPoolExecutor(options.jobs) as pool:
