@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 UNIT = "peer's CPU seconds / ours"
+MEMORY = "peer's peak memory / ours"
 SHORTEST = 0.05  # seconds a measurement takes at least, by repeating: well above the clock's grain
 
 
@@ -21,13 +23,16 @@ SHORTEST = 0.05  # seconds a measurement takes at least, by repeating: well abov
 class Benchmark:
     """Ours against one peer at one size.
 
-    ``prepare`` makes both, asserts that they compute the same, and returns them as two functions to be timed.
+    ``prepare`` makes both, asserts that they compute the same, and returns them as two functions to be timed; or, for
+    memory, as two functions that return how much they took. ``rounds`` is for what takes seconds a round.
     """
 
     name: str
     peer: str
     target: float
-    prepare: Callable[[], tuple[Callable[[], object], Callable[[], object]]]
+    prepare: Callable[[], tuple[Callable[[], Any], Callable[[], Any]]]
+    unit: str = UNIT
+    rounds: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +67,16 @@ def interleave(ours, theirs, rounds, progress=lambda: None):
     return times
 
 
+def run(benchmark, rounds, progress=lambda: None):
+    """Measure a benchmark in so many rounds at most; memory, which repeats itself, once."""
+    ours, theirs = benchmark.prepare()
+    if benchmark.unit == MEMORY:
+        return [(ours(), theirs())]
+    return interleave(ours, theirs, min(rounds, benchmark.rounds or rounds), progress)
+
+
 def summarise(benchmark, times):
-    """Turn the rounds' pairs of times (ours, theirs) into a result."""
+    """Turn the rounds' pairs (ours, theirs) of times or bytes into a result."""
     ratios = [theirs / ours for ours, theirs in times]
     deciles = statistics.quantiles(ratios, n=10, method="inclusive") if len(ratios) > 1 else ratios
     return Result(
@@ -72,6 +85,7 @@ def summarise(benchmark, times):
         low=round(deciles[0], 3),
         high=round(deciles[-1], 3),
         target=benchmark.target,
+        unit=benchmark.unit,
     )
 
 

@@ -10,10 +10,10 @@ sys.path.insert(0, str(ROOT))  # run as a file, and sharing the tests' tables of
 import torch  # noqa: E402
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: E402
 
-from tests.benchmarks import attention, decoding, embeddings, tokenization  # noqa: E402
-from tests.benchmarks.measure import interleave, markdown, merge, summarise  # noqa: E402
+from tests.benchmarks import attention, decoding, embeddings, tokenization, training  # noqa: E402
+from tests.benchmarks.measure import markdown, merge, run, summarise  # noqa: E402
 
-MODULES = (tokenization, embeddings, attention, decoding)
+MODULES = (tokenization, embeddings, attention, decoding, training)
 BENCHMARKS = [benchmark for module in MODULES for benchmark in module.BENCHMARKS]
 ROUNDS, QUICK_ROUNDS = 11, 3
 
@@ -44,7 +44,7 @@ def main(argv=None):
     with Progress(*columns) as progress:
         for benchmark in chosen:
             task = progress.add_task(benchmark.name, total=rounds)
-            times = interleave(*benchmark.prepare(), rounds, progress=lambda task=task: progress.advance(task))
+            times = run(benchmark, rounds, progress=lambda task=task: progress.advance(task))
             results[benchmark.name] = summarise(benchmark, times)
             merge(options.out, results)
     print(markdown(results))
