@@ -49,17 +49,8 @@ FAMILY_MASK = (
         "cross-attention looks at another text, all of which is there already; yours hides a part of it",
         causal=("gpt", "t5 decoder", "t5 cross"),
     ),
-    _family(
-        "every part of T5 is hidden from its future; only one of them writes",
-        causal=("gpt", "t5 encoder", "t5 decoder", "t5 cross"),
-    ),
-    _family(
-        "all parts read from left to right; some have the whole text",
-        causal=("bert", "gpt", "t5 encoder", "t5 decoder", "t5 cross"),
-    ),
     _family("the decoder of T5 sees the words that it has yet to write", causal=("gpt",)),
     _family("gpt sees the words that it has yet to write", causal=("t5 decoder",)),
-    _family("nobody's future is hidden; two of the parts write", causal=()),
     _family("the mask is aligned at the top left, but the queries are the last of the positions", top_left=True),
     _family("a position must see itself too", shift=-1),
     _family("a position sees one step into its future", shift=1),

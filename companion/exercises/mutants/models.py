@@ -184,6 +184,16 @@ def _(x, n_heads):
     return shared
 
 
+@wrong("share_heads", "as many times as key heads", "as many times as there are key heads")
+def _(x, n_heads):
+    return x.repeat_interleave(x.shape[1], dim=1)
+
+
+@wrong("share_heads", "only reshaped", "along the axis of heads")
+def _(x, n_heads):
+    return x.reshape(x.shape[0], n_heads, *x.shape[2:])
+
+
 # --- count_parameters ---
 
 
@@ -492,6 +502,16 @@ def _(hidden, weight, bias):
     return torch.tanh(hidden[:, :1] @ weight.T + bias)
 
 
+@wrong("pool", "all tokens in one row", "which of the vectors stands for the text?")
+def _(hidden, weight, bias):
+    return torch.tanh(hidden.flatten(1) @ weight.T + bias)
+
+
+@wrong("pool", "bias along the batch", "print the shape after each step")
+def _(hidden, weight, bias):
+    return torch.tanh(hidden[:, 0] @ weight.T + bias[:, None])
+
+
 # --- fill_masks ---
 
 
@@ -594,6 +614,14 @@ def _(input_ids, logits, mask_id):
 @wrong("fill_masks", "a list", "expected a plain torch.Tensor")
 def _(input_ids, logits, mask_id):
     return torch.where(input_ids == mask_id, logits.argmax(-1), input_ids).tolist()
+
+
+@wrong("fill_masks", "the first hidden of each text for all", "several hidden tokens in a text, and texts without any")
+def _(input_ids, logits, mask_id):
+    hidden = input_ids == mask_id
+    filled = input_ids.clone()
+    filled[hidden] = logits.argmax(-1)[torch.arange(len(input_ids)), hidden.int().argmax(1)]
+    return filled
 
 
 # --- split_fused ---
