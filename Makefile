@@ -12,7 +12,7 @@ export PYTHONUNBUFFERED := 1
 
 SITE := _build/html/index.html
 SOURCES := $(shell find book labs companion -type f -not -path '*/__pycache__/*' -not -path '*/.ipynb_checkpoints/*' 2>/dev/null) \
-	_config.yml _toc.yml pyproject.toml constraints.txt $(wildcard _build/bench.json)
+	_config.yml _toc.yml pyproject.toml constraints.txt $(wildcard _build/bench.json _build/bench_gpu.json)
 
 .PHONY: help setup book test lint notebooks nbval bench mutants serve clean
 .DEFAULT_GOAL := help
@@ -50,8 +50,8 @@ notebooks: setup  ## write the .ipynb beside each chapter and lab
 nbval: setup  ## run every notebook against its stored outputs; DEVICE=cuda for a GPU
 	python -m companion.publish nbval --device $(DEVICE)
 
-bench: setup  ## speed against the peers; ONLY=name for one
-	python tests/benchmarks/run.py $(if $(ONLY),--only $(ONLY))
+bench: setup  ## speed against the peers; ONLY=name for one, DEVICE=cuda for the training on a GPU
+	python tests/benchmarks/$(if $(filter cuda,$(DEVICE)),gpu.py,run.py $(if $(ONLY),--only "$(ONLY)"))
 
 mutants: setup  ## how many listed wrong answers the checkers catch and name
 	companion mutants

@@ -1,13 +1,16 @@
 """Sphinx: the reference pages, written from what the code knows.
 
-``{data-sources}`` lists what `companion.data` can fetch and ``{benchmark-table}`` what the last run of the benchmarks
-wrote, so that neither page can say something the code does not. Signatures show annotations as their author wrote them
-(``ArrayLike``, and not the union of a dozen types that it stands for). ``_sources/`` is removed: the theme copies
-executed notebooks there for a download button that this site does not have, and those of the labs hold the solutions.
+``{data-sources}`` lists what `companion.data` can fetch, ``{benchmark-table}`` what the last run of the benchmarks
+wrote, ``{benchmark-chart}`` draws some of it, and ``{gpu-table}`` shows what a run on a GPU wrote, so that no page can
+say something the code does not. Signatures show annotations as their author wrote them (``ArrayLike``, and not the
+union of a dozen types that it stands for). ``_sources/`` is removed: the theme copies executed notebooks there for a
+download button that this site does not have, and those of the labs hold the solutions.
 """
 
 import ast
+import html
 import inspect
+import io
 import json
 import shutil
 import textwrap
@@ -18,11 +21,13 @@ from typing import Any
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 ROOT = Path(__file__).resolve().parents[2]
 # A run on this machine comes first; the recorded one is what a fresh clone shows.
 BENCHMARK_FILES = ("_build/bench.json", "book/benchmarks.json")
+GPU_FILES = ("_build/bench_gpu.json", "book/benchmarks_gpu.json")
 
 
 class MarkdownDirective(SphinxDirective):
@@ -66,18 +71,79 @@ def _source_card(card: dict[str, str]) -> str:
     return f":::{{card}} {card['name']}\n:class-card: source-card\n\n{card['holds']}\n\n" + "\n".join(details) + "\n:::"
 
 
+def _recorded(env: BuildEnvironment) -> dict[str, Any]:
+    """Return the results that the page shows, of this machine or recorded; none if there are none."""
+    path = next((path for name in BENCHMARK_FILES if (path := ROOT / name).exists()), None)
+    if path is None:
+        return {}
+    env.note_dependency(str(path))
+    return json.loads(path.read_text("utf8"))
+
+
 class BenchmarkTable(MarkdownDirective):
     """The ratios of the last benchmark run."""
 
     def markdown(self) -> str:
         """Write the table, or say that nothing has been measured yet."""
-        recorded = next((path for name in BENCHMARK_FILES if (path := ROOT / name).exists()), None)
-        if recorded is None:
+        entries = _recorded(self.env)
+        if not entries:
             return "Nothing has been measured yet: run `make bench`."
-        self.env.note_dependency(str(recorded))
-        entries = json.loads(recorded.read_text("utf8"))
         units = dict.fromkeys(entry["unit"] for entry in entries.values())
         return "\n\n".join(_benchmark_table(entries, unit) for unit in units)
+
+
+class GpuTable(MarkdownDirective):
+    """Tokens a second and the share of the GPU's peak, as the last run on one wrote them."""
+
+    def markdown(self) -> str:
+        """Write the table with its machine and date, or say that there was no run."""
+        path = next((path for name in GPU_FILES if (path := ROOT / name).exists()), None)
+        if path is None:
+            return "Not yet run on a GPU."
+        self.env.note_dependency(str(path))
+        run = json.loads(path.read_text("utf8"))
+        rows = [
+            (row["name"], f"{row['tokens_per_second']:,.0f}", f"{row['mfu']:.1%}" if row["mfu"] else "unknown")
+            for row in run["rows"]
+        ]
+        said = f"{run['device']}, torch {run['torch']}, {run['date']}; {run['model']}:"
+        return f"{said}\n\n" + table(("What", "Tokens a second", "MFU"), rows)
+
+
+class BenchmarkChart(SphinxDirective):
+    """The ratios of those benchmarks whose names start with the given words, drawn."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+
+    def run(self) -> list[nodes.Node]:
+        """Draw, as a picture whose text stays text."""
+        starts = tuple(word.replace("_", " ") for word in self.arguments[0].split())
+        entries = {name: entry for name, entry in _recorded(self.env).items() if name.startswith(starts)}
+        if not entries:
+            return [nodes.paragraph(text="Nothing of this has been measured yet.")]
+        said = "; ".join(f"{name}: {e['ratio']:.2f}, target {e['target']:.2f}" for name, e in entries.items())
+        picture = f'<div class="benchmark-chart" role="img" aria-label="{html.escape(said)}">{_draw(entries)}</div>'
+        return [nodes.raw("", picture, format="html")]
+
+
+def _draw(entries: dict[str, Any]) -> str:
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    from companion.viz import ratio_chart, use_book_style
+
+    columns = {key: [entry[name] for entry in entries.values()] for key, name in _COLUMNS.items()}
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "benchmarks"}):
+        use_book_style()
+        ax = ratio_chart(list(entries), label=next(iter(entries.values()))["unit"], **columns)
+        file = io.StringIO()
+        ax.figure.savefig(file, format="svg", metadata={"Date": None})
+        plt.close(ax.figure)
+    return file.getvalue()[file.getvalue().index("<svg") :]
+
+
+_COLUMNS = {"ratios": "ratio", "low": "low", "high": "high", "targets": "target"}
 
 
 def _benchmark_table(entries: dict[str, Any], unit: str) -> str:
@@ -148,6 +214,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives and the hooks."""
     app.add_directive("data-sources", DataSources)
     app.add_directive("benchmark-table", BenchmarkTable)
+    app.add_directive("benchmark-chart", BenchmarkChart)
+    app.add_directive("gpu-table", GpuTable)
     app.connect("builder-inited", without_thebe)
     app.connect("autodoc-process-signature", source_signature)
     app.connect("missing-reference", resolve_short_name)

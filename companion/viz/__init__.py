@@ -4,6 +4,7 @@ from companion.viz.charts import heads_chart, temperature_chart
 from companion.viz.display import explore, is_book_build, show
 from companion.viz.heatmap import attention_heatmap
 from companion.viz.pieces import pieces_chart
+from companion.viz.ratios import ratio_chart
 from companion.viz.rotation import rotation_chart
 from companion.viz.style import COLOURS, SEQUENTIAL, use_book_style
 
@@ -15,6 +16,7 @@ __all__ = [
     "heads_chart",
     "is_book_build",
     "pieces_chart",
+    "ratio_chart",
     "rotation_chart",
     "show",
     "temperature_chart",

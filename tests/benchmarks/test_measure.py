@@ -1,10 +1,11 @@
 """The benchmark's arithmetic and its file: no test here looks at the clock."""
 
 import json
+import sys
 
 import pytest
 
-from tests.benchmarks import measure, run
+from tests.benchmarks import gpu, measure, run, training
 from tests.benchmarks.measure import Benchmark, Result, interleave, markdown, merge, summarise
 
 BENCHMARK = Benchmark(name="a", peer="theirs", target=2.0, prepare=lambda: (int, int))
@@ -95,3 +96,43 @@ def test_main_measures_prints_and_writes(monkeypatch, capsys, tmp_path):
     assert run.main(["--quick", "--out", str(out)]) == 0
     assert "| a | theirs |" in capsys.readouterr().out
     assert json.loads(out.read_text())["a"]["target"] == 2.0
+
+
+def test_memory_is_measured_once_and_as_bytes():
+    memory = Benchmark(name="m", peer="p", target=1.0, prepare=lambda: (lambda: 10, lambda: 25), unit=measure.MEMORY)
+    result = summarise(memory, measure.run(memory, 11))
+    assert (result.ratio, result.low, result.high, result.unit) == (2.5, 2.5, 2.5, measure.MEMORY)
+
+
+def test_a_benchmark_may_ask_for_fewer_rounds(monkeypatch):
+    asked = []
+    monkeypatch.setattr(measure, "interleave", lambda ours, theirs, rounds, progress: asked.append(rounds) or [(1, 1)])
+    long = Benchmark(name="l", peer="p", target=1.0, prepare=lambda: (int, int), rounds=7)
+    for benchmark, rounds in ((long, 11), (long, 3), (BENCHMARK, 11)):
+        measure.run(benchmark, rounds)
+    assert asked == [7, 3, 11]
+
+
+def test_training_memory_is_counted_in_processes_of_their_own(monkeypatch):
+    asked = []
+    run_process = training.subprocess.run
+
+    def tiny(command, **options):
+        asked.append(command[2:])
+        return run_process([sys.executable, "-c", "print('noise'); print(4096)"], **options)
+
+    monkeypatch.setattr(training.subprocess, "run", tiny)
+    mine, other = training.memory("4 layers", "fast", "plain")
+    assert (mine(), other()) == (4096, 4096)
+    assert asked == [["4 layers", "ours", "fast"], ["4 layers", "theirs", "plain"]]
+    assert training.resident("VmRSS") > 2**26  # torch alone takes more
+
+
+def test_the_gpu_file_runs_and_counts(tmp_path, capsys):
+    out = tmp_path / "gpu.json"
+    assert gpu.main(["--device", "cpu", "--tiny", "--out", str(out)]) == 0
+    rows = json.loads(out.read_text())["rows"]
+    assert [row["name"].split()[0] for row in rows] == ["ours", "transformers", "torch's"]
+    assert all(row["tokens_per_second"] > 0 and row["mfu"] is None for row in rows)
+    # GPT-2's 124 million weights: about six FLOP for each and token, and a tenth for attention.
+    assert gpu.flops_per_token(gpu.CONFIG) == pytest.approx(6 * 124e6 * 1.15, rel=0.02)
