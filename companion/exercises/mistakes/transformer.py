@@ -244,7 +244,7 @@ ROTARY = (
     *(
         WrongWay(
             "this is no rotation, for it changes lengths; the two signs must differ",
-            lambda *args, sign=sign: _wrong_signs(*args, sign, sign),
+            lambda x, positions, base, sign=sign: _wrong_signs(x, positions, base, sign, sign),
         )
         for sign in (1, -1)
     ),
@@ -407,8 +407,10 @@ def _norm(x: Tensor, w: Weights, number: int, eps: float = 1e-5) -> Tensor:
 
 
 def _attend(x: Tensor, w: Weights, n_heads: int, *, is_causal: bool = True, scale: float | None = None) -> Tensor:
-    heads = ((x @ w[name]).unflatten(-1, (n_heads, -1)).transpose(1, 2) for name in ("query", "key", "value"))
-    mixed = F.scaled_dot_product_attention(*heads, is_causal=is_causal, scale=scale)
+    query, key, value = (
+        (x @ w[name]).unflatten(-1, (n_heads, -1)).transpose(1, 2) for name in ("query", "key", "value")
+    )
+    mixed = F.scaled_dot_product_attention(query, key, value, is_causal=is_causal, scale=scale)
     return mixed.transpose(1, 2).flatten(2) @ w["output"]
 
 
