@@ -190,8 +190,10 @@ def _weights(
     query: Tensor, key: Tensor, mask: Tensor | None, bias: Tensor | None, is_causal: bool, scale: float | None
 ) -> Tensor:
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    n_query, n_key = query.shape[-2], key.shape[-2]
+    may_see_nothing = mask is not None or n_query > n_key
     if is_causal:
-        causal = causal_mask(query.shape[-2], key.shape[-2], device=query.device)
+        causal = causal_mask(n_query, n_key, device=query.device)
         mask = causal if mask is None else mask & causal
     scores = (_stack(scale * query, key.shape[-3]) @ key.mT).reshape(*query.shape[:-1], key.shape[-2])
     if bias is not None:
@@ -199,7 +201,8 @@ def _weights(
     if mask is None:
         return _softmax(scores)
     # The lowest finite number rather than -inf: a row of -inf would make NaN of the row and of its gradient.
-    return _softmax(scores.masked_fill(~mask, torch.finfo(scores.dtype).min)).masked_fill(~mask, 0.0)
+    weights = _softmax(scores.masked_fill(~mask, torch.finfo(scores.dtype).min))
+    return weights.masked_fill(~mask, 0.0) if may_see_nothing else weights
 
 
 def _mix(weights: Tensor, value: Tensor) -> Tensor:
