@@ -54,6 +54,8 @@ def fetch(names: str | Iterable[str] | None = None, *, progress: bool = True) ->
 
     Raises
     ------
+    TypeError
+        For what is no name.
     ValueError
         For an unknown name.
     DataError
@@ -61,6 +63,8 @@ def fetch(names: str | Iterable[str] | None = None, *, progress: bool = True) ->
     """
     if isinstance(names, str):
         names = [names]
+    if names is not None and not isinstance(names, Iterable):
+        raise TypeError(f"names must be a source's name, a list of names, or None for all, got {names!r}")
     wanted = sources() if names is None else tuple(get(name) for name in names)
     console = Console(stderr=True, quiet=not progress)
     missing = [source for source in wanted if not is_fetched(source)]

@@ -38,8 +38,13 @@ def _check(
     layer: Any = -1,
     batch_size: Any = 32,
 ) -> None:
-    if isinstance(sentences, str) or not sentences:
+    if isinstance(sentences, str) or not isinstance(sentences, Sequence) or not sentences:
         raise ValueError(f"sentences must be a list of one sentence or more, got {describe(sentences)}")
+    for sentence in sentences:
+        if not isinstance(sentence, str):
+            raise TypeError(f"sentences must be strings, got {describe(sentence)}")
+    if not isinstance(word, Sequence):
+        raise ValueError(f"word must be a word, or one for each sentence, got {describe(word)}")
     words = [word] * len(sentences) if isinstance(word, str) else word
     if not all(isinstance(word, str) and word.strip() for word in words):
         raise ValueError(f"word must be a word, or one for each sentence, got {describe(word)}")
@@ -91,7 +96,7 @@ def contextual_states(
     Raises
     ------
     TypeError
-        If the tokenizer is not a fast one.
+        If the tokenizer is not a fast one, or a sentence no string.
     ValueError
         If there is no sentence, one does not hold the word, or holds it beyond the model's longest input, or the
         model has no such layer.

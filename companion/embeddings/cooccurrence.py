@@ -6,12 +6,13 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from companion._validation import require_count, requires
-from companion.embeddings.vocabulary import Corpus
+from companion.embeddings.vocabulary import Corpus, require_corpus
 
 WEIGHTINGS = ("inverse", "flat")
 
 
 def _check(corpus: Any, *, window: Any = 5, weighting: Any = "inverse") -> None:
+    require_corpus(corpus)
     require_count("window", window)
     if weighting not in WEIGHTINGS:
         raise ValueError(f"weighting must be one of {', '.join(WEIGHTINGS)}, got {weighting!r}")
@@ -37,7 +38,7 @@ def count_cooccurrences(corpus: Corpus, *, window: int = 5, weighting: str = "in
     Raises
     ------
     TypeError
-        If ``window`` is not an integer.
+        If the corpus is not a :class:`Corpus`, or ``window`` is not an integer.
     ValueError
         If ``window`` is below 1, or the weighting is unknown.
 

@@ -1,7 +1,7 @@
 """Do the vectors agree with people? Similarity and analogy sets, each result with its bootstrap interval."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.stats import bootstrap, rankdata
 
-from companion._validation import require_count, requires
+from companion._validation import describe, require_count, require_finite, requires
 from companion.embeddings.vectors import WordVectors
 
 SCORES_AT_ONCE = 2**25  # 128 MB of float32
@@ -35,21 +35,40 @@ class Score:
 def spearman(x: Float64[np.ndarray, "..."], y: Float64[np.ndarray, "..."], axis: int = -1) -> np.ndarray | np.float64:
     """Correlate ranks: Pearson's correlation of the places in which x and y put the items.
 
-    As ``scipy.stats.spearmanr``, but along an axis, so that all resamples of a bootstrap are one call.
+    As ``scipy.stats.spearmanr``, but along an axis, so that all resamples of a bootstrap are one call, and 0 instead of
+    NaN where all items share a place: few pairs, resampled, are sometimes one pair many times.
     """
     ranks = (rankdata(values, axis=axis) for values in (x, y))
     x, y = (rank - rank.mean(axis=axis, keepdims=True) for rank in ranks)
-    return (x * y).sum(axis=axis) / np.sqrt((x**2).sum(axis=axis) * (y**2).sum(axis=axis))
+    scale = np.sqrt((x**2).sum(axis=axis) * (y**2).sum(axis=axis))
+    return (x * y).sum(axis=axis) / np.where(scale == 0, 1, scale)
 
 
-def _check_similarity(*_: Any, resamples: Any = 2000, seed: Any = 0) -> None:
+def _check_similarity(*arguments: Any, resamples: Any = 2000, seed: Any = 0) -> None:
+    _check_scoring(arguments, _pair, resamples, seed)
+
+
+def _check_analogy(*arguments: Any, resamples: Any = 2000, seed: Any = 0) -> None:
+    _check_scoring(arguments, _question, resamples, seed)
+
+
+def _check_scoring(arguments: tuple[Any, ...], check: Callable[[Any], Any], resamples: Any, seed: Any) -> None:
+    *models, items = arguments
+    for vectors in models:
+        if not isinstance(vectors, WordVectors):
+            raise TypeError(f"vectors must be WordVectors, got {describe(vectors)}")
+    if isinstance(items, str) or not isinstance(items, Iterable):
+        raise TypeError(f"pairs or questions must be a list of tuples, got {describe(items)}")
+    if isinstance(items, Collection):  # an iterator can be walked only once
+        for item in items:
+            check(item)
     require_count("resamples", resamples, minimum=100)
     require_count("seed", seed, minimum=0)
 
 
 @requires(_check_similarity)
 def similarity_score(
-    vectors: WordVectors, pairs: Iterable[tuple[str, str, float]], *, resamples: int = 2000, seed: int = 0
+    vectors: WordVectors, pairs: Iterable[Sequence[Any]], *, resamples: int = 2000, seed: int = 0
 ) -> Score:
     """Correlate (Spearman) the cosines of word pairs with how similar people find the words.
 
@@ -64,8 +83,11 @@ def similarity_score(
 
     Raises
     ------
+    TypeError
+        If an argument is not of its type.
     ValueError
-        If fewer than three pairs have vectors, or a number is too small.
+        If fewer than three pairs have vectors, all people's scores or all cosines are the same, a pair is not two
+        words and a score, or a number is too small.
 
     References
     ----------
@@ -79,7 +101,7 @@ def similarity_score(
 def similarity_difference(
     ours: WordVectors,
     theirs: WordVectors,
-    pairs: Iterable[tuple[str, str, float]],
+    pairs: Iterable[Sequence[Any]],
     *,
     resamples: int = 2000,
     seed: int = 0,
@@ -99,10 +121,8 @@ def similarity_difference(
     return _score(difference, (mine, other, people), n_missing, resamples, seed)
 
 
-def _cosines(
-    models: Sequence[WordVectors], pairs: Iterable[tuple[str, str, float]]
-) -> tuple[list[np.ndarray], np.ndarray, int]:
-    pairs = list(pairs)
+def _cosines(models: Sequence[WordVectors], pairs: Iterable[Sequence[Any]]) -> tuple[list[np.ndarray], np.ndarray, int]:
+    pairs = [_pair(pair) for pair in pairs]
     known = [(a, b, score) for a, b, score in pairs if all(a in model and b in model for model in models)]
     if len(known) < 3:
         raise ValueError(
@@ -114,13 +134,15 @@ def _cosines(
             f"pairs must have different scores to be put in order, got the same score {known[0][2]} for all"
         )
     cosines = [np.array([model.similarity(a, b) for a, b, _ in known], dtype=np.float64) for model in models]
+    if any((row == row[0]).all() for row in cosines):
+        raise ValueError("vectors must tell the pairs apart, got the same cosine for all; were they trained?")
     return cosines, np.array([score for *_, score in known], dtype=np.float64), len(pairs) - len(known)
 
 
-@requires(_check_similarity)
+@requires(_check_analogy)
 def analogy_score(
     vectors: WordVectors,
-    questions: Iterable[tuple[str, str, str, str]],
+    questions: Iterable[Sequence[str]],
     *,
     resamples: int = 2000,
     seed: int = 0,
@@ -140,14 +162,16 @@ def analogy_score(
 
     Raises
     ------
+    TypeError
+        If an argument is not of its type.
     ValueError
-        If fewer than two pairs (a, b) have vectors, or a number is too small.
+        If fewer than two pairs (a, b) have vectors, a question is not four words, or a number is too small.
 
     References
     ----------
     Mikolov et al. (2013), Efficient Estimation of Word Representations in Vector Space, section 4.1.
     """
-    questions = list(questions)
+    questions = [_question(question) for question in questions]
     known = [question for question in questions if all(word in vectors for word in question)]
     by_pair = defaultdict(list)
     for question, is_right in zip(known, _answers_right(vectors, known), strict=True):
@@ -164,6 +188,25 @@ def analogy_score(
         return right.sum(axis=axis) / asked.sum(axis=axis)
 
     return _score(share, (right, asked), len(questions) - len(known), resamples, seed, n=len(known))
+
+
+def _pair(pair: Any) -> tuple[str, str, float]:
+    if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 3:
+        raise ValueError(f"each of pairs must be two words and a score, got {describe(pair)}")
+    a, b, score = pair
+    if not isinstance(a, str) or not isinstance(b, str):
+        raise TypeError(f"each of pairs must begin with two words, got {describe(pair)}")
+    require_finite("the score of a pair", score)
+    return a, b, score
+
+
+def _question(question: Any) -> tuple[str, str, str, str]:
+    if isinstance(question, str) or not isinstance(question, Sequence) or len(question) != 4:
+        raise ValueError(f"each of questions must be four words, got {describe(question)}")
+    a, b, c, d = question
+    if not all(isinstance(word, str) for word in (a, b, c, d)):
+        raise TypeError(f"each of questions must be four words, got {describe(question)}")
+    return a, b, c, d
 
 
 def _answers_right(vectors: WordVectors, questions: Sequence[tuple[str, str, str, str]]) -> list[bool]:

@@ -132,8 +132,13 @@ def _check(
         raise TypeError(f"vocabulary must be a Vocabulary, got {describe(vocabulary)}")
     if counts.shape != (len(vocabulary), len(vocabulary)):
         raise ValueError(f"counts must have a row and a column a word ({len(vocabulary)}), got shape {counts.shape}")
-    if counts.nnz == 0 or not np.isfinite(counts.data).all() or counts.data.min() <= 0:
-        raise ValueError("counts must hold one stored count or more, all above 0 and finite")
+    if counts.nnz == 0:
+        raise ValueError(
+            "counts must hold a pair of words that were seen together, got none; the text needs sentences of two words "
+            "of the vocabulary or more"
+        )
+    if not np.isfinite(counts.data).all() or counts.data.min() <= 0:
+        raise ValueError("counts must be all above 0 and finite; drop stored zeros with counts.eliminate_zeros()")
     for name, value in (("d_model", d_model), ("epochs", epochs)):
         require_count(name, value)
     require_count("seed", seed, minimum=0)

@@ -17,11 +17,11 @@ from jaxtyping import Bool, Float, Float64, Int64
 from rich.progress import Progress
 from torch import Generator, Tensor
 
-from companion._validation import describe, require_count
+from companion._validation import require_count
 from companion.embeddings._checks import require_not_negative, require_positive
 from companion.embeddings.trained import Trained, require_descent
 from companion.embeddings.vectors import WordVectors
-from companion.embeddings.vocabulary import Corpus, keep_probability
+from companion.embeddings.vocabulary import Corpus, keep_probability, require_corpus
 
 NOISE_POWER = 0.75
 BLOCK = 32  # consecutive words that share one product and their noise words
@@ -140,8 +140,9 @@ def check_training(
     progress: Any = True,
 ) -> None:
     """Raise unless the arguments of a training make sense."""
-    if not isinstance(corpus, Corpus):
-        raise TypeError(f"corpus must be a Corpus, got {describe(corpus)}; Vocabulary.encode makes one")
+    require_corpus(corpus)
+    if not (corpus.sentence[1:] == corpus.sentence[:-1]).any():
+        raise ValueError("corpus must hold a sentence of two words or more: in this one no word has a neighbour")
     for name, value in (("d_model", d_model), ("window", window), ("n_negative", n_negative), ("epochs", epochs)):
         require_count(name, value)
     require_count("seed", seed, minimum=0)

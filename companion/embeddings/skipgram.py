@@ -121,7 +121,8 @@ def train_skipgram(
     TypeError
         If the corpus is not a :class:`Corpus`, or a number is not of its type.
     ValueError
-        If a number is out of range, or the training diverges (a smaller learning rate helps).
+        If a number is out of range, no word of the corpus has a neighbour, or the training diverges (a smaller
+        learning rate helps).
 
     References
     ----------

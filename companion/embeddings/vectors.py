@@ -12,7 +12,12 @@ from jaxtyping import Float32
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from companion._validation import require_count
+from companion._validation import require_count, requires
+from companion.embeddings._checks import require_words
+
+
+def _check_words(vectors: Any, words: Any, matrix: Any) -> None:
+    require_words(words)
 
 
 class WordVectors:
@@ -28,15 +33,16 @@ class WordVectors:
     Raises
     ------
     TypeError
-        If the matrix is not one of numbers.
+        If the words are not strings, or the matrix is not one of numbers.
     ValueError
         If there is no word, a word comes twice, or the matrix does not fit the words or is not finite.
     """
 
+    @requires(_check_words)
     def __init__(self, words: Sequence[str], matrix: Any) -> None:
         self.words = tuple(words)
         self.index = {word: row for row, word in enumerate(self.words)}
-        self.matrix = np.asarray(matrix, dtype=np.float32)
+        self.matrix = _as_floats(matrix)
         if not self.words or len(self.index) != len(self.words):
             raise ValueError(
                 f"words must be distinct and at least one, got {len(self.words)}, {len(self.index)} distinct"
@@ -142,8 +148,15 @@ class WordVectors:
         """Write the vectors to a safetensors file, with float16 (half the size) if asked.
 
         The file is complete or not there: it is written under another name first.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such folder.
         """
         path = Path(path)
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"path must be in a folder that exists, got {path}; make {path.parent} first")
         matrix = self.matrix.astype(np.float16) if half else self.matrix
         metadata = {"words": json.dumps(self.words, ensure_ascii=False)}
         partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
@@ -169,5 +182,12 @@ class WordVectors:
         try:
             with safe_open(path, framework="numpy") as file:
                 return cls(json.loads((file.metadata() or {})["words"]), file.get_tensor("matrix"))
-        except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is not a file of word vectors: {error}; WordVectors.save writes them") from error
+
+
+def _as_floats(matrix: Any) -> np.ndarray:
+    try:
+        return np.asarray(matrix, dtype=np.float32)
+    except (TypeError, ValueError, RuntimeError) as error:  # the last is torch's, for a tensor that has a gradient
+        raise TypeError(f"matrix must be a table of numbers, got {type(matrix).__name__}: {error}") from error

@@ -12,7 +12,12 @@ import numpy as np
 from jaxtyping import Float64, Int32
 
 from companion._validation import describe, require_count, requires
-from companion.embeddings._checks import require_not_negative
+from companion.embeddings._checks import (
+    require_not_negative,
+    require_sentence,
+    require_sentences,
+    require_words,
+)
 
 # Letters or digits of any script; neither punctuation nor the two mixed.
 WORD = re.compile(r"[^\W\d_]+|\d+")
@@ -38,9 +43,14 @@ def split_words(text: str) -> list[str]:
 
 
 def _check_count(_: Any, sentences: Any, *, min_count: Any = 5, max_size: Any = None) -> None:
+    require_sentences(sentences)
     require_count("min_count", min_count)
     if max_size is not None:
         require_count("max_size", max_size)
+
+
+def _check_encode(_: Any, sentences: Any) -> None:
+    require_sentences(sentences)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +66,8 @@ class Vocabulary:
 
     Raises
     ------
+    TypeError
+        If the words are not strings.
     ValueError
         If there is no word, a word comes twice, or the counts do not fit the words.
     """
@@ -64,6 +76,7 @@ class Vocabulary:
     counts: Sequence[int]
 
     def __post_init__(self) -> None:
+        require_words(self.words)
         if not self.words:
             raise ValueError("words must hold at least one word, got none")
         if len(self.index) != len(self.words):
@@ -95,7 +108,8 @@ class Vocabulary:
         Raises
         ------
         TypeError
-            If a sentence is a string (it would be counted letter by letter), or a number is not an integer.
+            If a sentence is a string (it would be counted letter by letter) or no list of strings, or a number is not
+            an integer.
         ValueError
             If a number is below 1, or no word is left.
         """
@@ -119,13 +133,14 @@ class Vocabulary:
     def __contains__(self, word: object) -> bool:
         return word in self.index
 
+    @requires(_check_encode)
     def encode(self, sentences: Iterable[Sequence[str]]) -> "Corpus":
         """Turn sentences into numbers; words outside the vocabulary are left out and their neighbours move together.
 
         Raises
         ------
         TypeError
-            If a sentence is a string.
+            If a sentence is a string, or no list.
         ValueError
             If no word of the sentences is in the vocabulary.
         """
@@ -141,8 +156,7 @@ class Vocabulary:
 
 
 def _words_of(sentence: Any) -> Sequence[str]:
-    if isinstance(sentence, str):
-        raise TypeError(f"each sentence must be a list of words, got the string {sentence[:40]!r}; use split_words")
+    require_sentence(sentence)
     return sentence
 
 
@@ -156,6 +170,12 @@ class Corpus:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def require_corpus(corpus: Any) -> None:
+    """Raise unless ``corpus`` is a :class:`Corpus`."""
+    if not isinstance(corpus, Corpus):
+        raise TypeError(f"corpus must be a Corpus, got {describe(corpus)}; Vocabulary.encode makes one")
 
 
 def _check_keep(counts: Any, sample: Any) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from companion._validation import describe, requires
 from companion.language_models.neural import NeuralConfig, NeuralModel
 from companion.language_models.vocabulary import Vocabulary
 
@@ -49,6 +51,12 @@ def save(path: Path, model: NeuralModel, vocabulary: Vocabulary, record: dict[st
         notes.replace(path.with_suffix(".json"))
 
 
+def _check_load(path: Any, vocabulary: Any) -> None:
+    if not isinstance(vocabulary, Vocabulary):
+        raise TypeError(f"vocabulary must be a Vocabulary, got {describe(vocabulary)}")
+
+
+@requires(_check_load)
 def load(path: Path | str, vocabulary: Vocabulary) -> tuple[NeuralModel, dict[str, Any]]:
     """Read a model and its record.
 
@@ -68,10 +76,25 @@ def load(path: Path | str, vocabulary: Vocabulary) -> tuple[NeuralModel, dict[st
     ------
     FileNotFoundError
         If there is no such checkpoint.
+    TypeError
+        If the vocabulary is none.
     ValueError
-        If the vocabulary is another one.
+        If the vocabulary is another one, or a file is damaged.
     """
     path = FOLDER / path if Path(path).name == str(path) else Path(path)
+    for file in (path.with_suffix(".json"), path.with_suffix(".safetensors")):
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"path must be that of a checkpoint, without an ending, but {file} does not exist; "
+                f"the package's own are {', '.join(sorted(own.stem for own in FOLDER.glob('*.json')))}"
+            )
+    try:
+        return _read(path, vocabulary)
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, SafetensorError) as error:
+        raise ValueError(f"path must be that of a whole checkpoint, but {path} is damaged: {error}") from error
+
+
+def _read(path: Path, vocabulary: Vocabulary) -> tuple[NeuralModel, dict[str, Any]]:
     record = json.loads(path.with_suffix(".json").read_text("utf8"))
     if fingerprint(vocabulary) != record["vocabulary_sha256"]:
         raise ValueError(

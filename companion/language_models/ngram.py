@@ -25,6 +25,8 @@ def _check_fit(cls: Any, sequences: Any, *, order: Any, smoothing: Any = None, v
 
 
 def _check_smoothing(smoothing: Any) -> None:
+    if isinstance(smoothing, type):
+        raise TypeError(f"smoothing must be made first, got the class; write {smoothing.__name__}()")
     if smoothing is not None and not isinstance(smoothing, Smoothing):
         raise TypeError(f"smoothing must be AddK(...) or KneserNey(...), got {describe(smoothing)}")
 
@@ -47,6 +49,8 @@ def _check_context(model: Any, context: Any = ()) -> None:
 
 
 def _check_probability(model: Any, token: Any, context: Any = ()) -> None:
+    if not isinstance(token, Hashable):
+        raise TypeError(f"token must be hashable, such as a string or a number, got {describe(token)}")
     _check_context(model, context)
 
 
@@ -106,7 +110,7 @@ class NGramModel:
         Raises
         ------
         TypeError
-            If an argument is not of these types.
+            If an argument is not of these types, or a token is not hashable.
         ValueError
             If the order is below 1 or there are no sequences.
         """

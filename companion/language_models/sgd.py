@@ -18,6 +18,8 @@ def _check_step(parameters: Any, gradients: Any, learning_rate: Any) -> None:
     if len(parameters) != len(gradients):
         raise ValueError(f"gradients must be one for each of {len(parameters)} parameters, got {len(gradients)}")
     for i, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True)):
+        if not parameter.is_floating_point():
+            raise TypeError(f"parameters[{i}] must be floating point, got {describe(parameter)}; convert it first")
         if parameter.shape != gradient.shape:
             raise ValueError(
                 f"gradients[{i}] must have the parameter's shape {tuple(parameter.shape)}, got {describe(gradient)}"
@@ -49,7 +51,7 @@ def ascend(
     Raises
     ------
     TypeError, ValueError
-        If the tensors do not pair up, or the learning rate is not above 0.
+        If the tensors do not pair up, a parameter is not floating point, or the learning rate is not above 0.
     """
     _move(parameters, gradients, learning_rate)
 

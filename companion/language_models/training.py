@@ -121,7 +121,8 @@ def train(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of these types, or vocabulary and model do not fit, or there are no sequences.
+        If an argument is not of these types, vocabulary and model do not fit, there are no sequences, or the training
+        diverges (a smaller learning rate helps).
     """
     encoded = [_with_marks(vocabulary, sequence) for sequence in sequences]
     if not encoded:
@@ -146,6 +147,11 @@ def train(
             optimizer.step()
             n_read += len(targets)
             history.append(Progress(step, len(batches), n_read / total, loss.item(), time.process_time() - start))
+            if not math.isfinite(history[-1].loss):
+                raise ValueError(
+                    f"learning_rate must be smaller than {config.learning_rate}: the training diverged, with a loss of "
+                    f"{history[-1].loss} at step {step}; begin again with a new model"
+                )
             if report:
                 report(history[-1])
     model.eval()

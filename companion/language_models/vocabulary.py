@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -41,11 +41,28 @@ def check_sequences(sequences: Any) -> None:
         raise TypeError("sequences must be several sequences, got one string; put it in a list: [text]")
     if not isinstance(sequences, Iterable):
         raise TypeError(f"sequences must be an iterable of sequences of tokens, got {describe(sequences)}")
+    if isinstance(sequences, Collection):  # an iterator can be walked only once
+        for sequence in sequences:
+            _require_tokens(sequence)
+
+
+def _require_tokens(sequence: Any) -> None:
+    """Raise if one of several sequences cannot be walked, or holds what can be no token."""
+    if not isinstance(sequence, Iterable):
+        raise TypeError(f"each sequence must be a string or a list of tokens, got {describe(sequence)}")
+    if isinstance(sequence, str) or not isinstance(sequence, Collection):
+        return
+    try:
+        set(sequence)
+    except TypeError:
+        wrong = next(token for token in sequence if not isinstance(token, Hashable))
+        raise TypeError(f"each token must be hashable, such as a string or a number, got {describe(wrong)}") from None
 
 
 def _check_tokens(vocabulary: Any, tokens: Any) -> None:
     if not isinstance(tokens, Iterable):
         raise TypeError(f"tokens must be an iterable of tokens, got {describe(tokens)}")
+    _require_tokens(tokens)
 
 
 def _check_build(cls: Any, sequences: Any, *, min_count: Any = 1, max_size: Any = None) -> None:
@@ -60,8 +77,7 @@ def _check_stream(vocabulary: Any, sequences: Any) -> None:
 
 
 def _check_sequence(vocabulary: Any, sequence: Any) -> None:
-    if not isinstance(sequence, Iterable):
-        raise TypeError(f"sequence must be a string or a list of tokens, got {describe(sequence)}")
+    _require_tokens(sequence)
 
 
 def _check_token_id(vocabulary: Vocabulary, token_id: Any) -> None:
@@ -117,7 +133,8 @@ class Vocabulary:
         Raises
         ------
         TypeError, ValueError
-            If the sequences are one string, or a number is not an integer of at least 1.
+            If the sequences are one string, one of them cannot be walked, a token is not hashable, or a number is not
+            an integer of at least 1.
         """
         counts: Counter[Hashable] = Counter()
         for sequence in sequences:
@@ -144,7 +161,7 @@ class Vocabulary:
         Raises
         ------
         TypeError
-            If the sequence cannot be walked.
+            If the sequence cannot be walked, or a token is not hashable.
         """
         ids, unknown = self._ids, self.unknown_id
         return [ids.get(token, unknown) for token in sequence]
@@ -168,12 +185,11 @@ class Vocabulary:
         Raises
         ------
         TypeError
-            If the sequences are one string, or cannot be walked.
+            If the sequences are one string, they or one of them cannot be walked, or a token is not hashable.
         """
-        ids = self._ids
         numbers: list[int] = []
         for sequence in sequences:
             numbers.append(self.start_id)
-            numbers += [ids.get(token, self.unknown_id) for token in sequence]
+            numbers += self.encode(sequence)
             numbers.append(self.end_id)
         return torch.tensor(numbers, dtype=torch.int64)

@@ -1,6 +1,7 @@
 """Fetching: pinned, atomic, idempotent, safe to interrupt and to run twice; every failure says what to do."""
 
 import dataclasses
+import inspect
 import os
 import re
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 
@@ -287,3 +289,9 @@ def test_progress_is_shown_on_standard_error_only_when_something_is_done(publish
     assert first.out == ""
     fetch("tiny")
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("names", [5, Path("wiki")])
+def test_what_is_no_name_is_told_what_one_is(names):
+    with pytest.raises(TypeError, match="names must be a source's name, a list of names, or None for all, got"):
+        inspect.unwrap(fetch)(names)  # as it is without the type checker of the tests

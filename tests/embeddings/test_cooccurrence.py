@@ -77,3 +77,9 @@ def test_one_word_has_no_neighbours():
 def test_bad_input_is_named(options, error, message):
     with pytest.raises(error, match=message):
         count_cooccurrences(text.corpus(), **options)
+
+
+@pytest.mark.parametrize("corpus", ["a text", [["a", "list"]], None])
+def test_what_is_no_corpus_is_named(corpus):
+    with pytest.raises(TypeError, match=r"corpus must be a Corpus, got .* Vocabulary.encode makes one"):
+        count_cooccurrences(corpus, window=2)

@@ -28,6 +28,10 @@ def pairs(n=151, noise=0.3, seed=0):
     return drawn
 
 
+def equal_vectors():
+    return WordVectors(vectors().words, np.ones((N_WORDS, D_MODEL)))
+
+
 def test_value_is_scipys_spearman():
     given = pairs()
     cosines = [vectors().similarity(a, b) for a, b, _ in given]
@@ -124,6 +128,11 @@ def test_perfect_answers_have_an_interval_of_no_width_and_no_warning():
         (lambda: similarity_score(vectors(), pairs(), resamples=10), "resamples must be at least 100"),
         (lambda: similarity_score(vectors(), pairs(), seed=-1), "seed must be at least 0"),
         (lambda: similarity_score(vectors(), [(a, b, 1.0) for a, b, _ in pairs()]), "the same score"),
+        (lambda: similarity_score(vectors(), [("w0", "w1")] * 3), "two words and a score, got"),
+        (lambda: similarity_score(vectors(), [*pairs(), ("w0", "w1", np.nan)]), "score of a pair must be finite"),
+        (lambda: similarity_score(equal_vectors(), pairs()), "same cosine for all; were they trained"),
+        (lambda: analogy_score(vectors(), [("w0", "w1", "w2")] * 3), "four words, got"),
+        (lambda: analogy_score(vectors(), ["abcd", "bcde"]), "four words, got 'abcd'"),
         (lambda: analogy_score(vectors(), []), "two pairs"),
         (lambda: analogy_score(vectors(), [("w0", "w1", "w2", "w3")]), "got 1 from 1 questions"),
     ],
@@ -131,3 +140,30 @@ def test_perfect_answers_have_an_interval_of_no_width_and_no_warning():
 def test_bad_input_is_named(ask, message):
     with pytest.raises(ValueError, match=message):
         ask()
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: similarity_score({"w0": 1}, pairs()), "vectors must be WordVectors, got {'w0': 1}"),
+        (lambda: similarity_difference(vectors(), None, pairs()), "vectors must be WordVectors, got None"),
+        (lambda: similarity_score(vectors(), 5), "must be a list of tuples, got 5"),
+        (lambda: similarity_score(vectors(), [("w0", 1, 1.0)]), "must begin with two words"),
+        (lambda: similarity_score(vectors(), [("w0", "w1", "7")]), "score of a pair must be a number, got '7'"),
+        (lambda: analogy_score(vectors(), "w0 w1 w2 w3"), "must be a list of tuples"),
+        (lambda: analogy_score(vectors(), [("w0", "w1", "w2", 3)]), "four words"),
+    ],
+)
+def test_wrong_types_are_named(ask, message):
+    with pytest.raises(TypeError, match=message):
+        ask()
+
+
+def test_three_pairs_have_an_interval_of_numbers():
+    score = similarity_score(vectors(), [("w0", "w1", 1.0), ("w2", "w3", 2.0), ("w0", "w3", 3.0)])
+    assert -1 <= score.low <= score.value <= score.high <= 1
+
+
+def test_questions_may_be_lists():
+    v = vectors()
+    assert analogy_score(v, [list(q) for q in questions()]) == analogy_score(v, questions())

@@ -152,6 +152,7 @@ COUNTS, VOCABULARY = counted()
         ({"counts": np.eye(3)}, TypeError, "counts must be a sparse matrix of scipy"),
         ({"counts": csr_array((3, 3))}, ValueError, "a row and a column a word"),
         ({"counts": COUNTS * 0}, ValueError, "all above 0 and finite"),
+        ({"counts": csr_array(COUNTS.shape)}, ValueError, "a pair of words that were seen together, got none"),
         ({"counts": -COUNTS}, ValueError, "all above 0 and finite"),
         ({"counts": COUNTS * np.inf}, ValueError, "all above 0 and finite"),
         ({"vocabulary": ["a"]}, TypeError, "vocabulary must be a Vocabulary"),

@@ -186,6 +186,13 @@ def test_a_text_of_which_nothing_is_kept_is_refused(train):
 
 
 @each_trainer
+def test_a_text_without_neighbours_is_refused(train):
+    sentences = [["a"], ["b"], []]
+    with pytest.raises(ValueError, match="corpus must hold a sentence of two words or more"):
+        train(Vocabulary.count(sentences, min_count=1).encode(sentences), 3, sample=0, progress=False)
+
+
+@each_trainer
 def test_a_training_that_diverges_says_so(train):
     with pytest.raises(ValueError, match="diverge"):
         train(text.corpus(), 7, learning_rate=1e30, epochs=2, progress=False)

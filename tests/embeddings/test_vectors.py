@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import scipy.spatial.distance
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
@@ -122,8 +123,17 @@ def test_files_that_hold_no_word_vectors_are_refused(tmp_path):
     with pytest.raises(ValueError, match="is not a file of word vectors"):
         WordVectors.load(path)
     save_file({"matrix": np.ones((2, 3))}, path, metadata={"words": json.dumps(["a"])})
-    with pytest.raises(ValueError, match=r"one row a word \(1\), got shape \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"not a file of word vectors: .*one row a word \(1\), got shape \(2, 3\)"):
         WordVectors.load(path)
+    for words in ("ab", 5, [1, 2]):
+        save_file({"matrix": np.ones((2, 3))}, path, metadata={"words": json.dumps(words)})
+        with pytest.raises(ValueError, match="not a file of word vectors: words must be"):
+            WordVectors.load(path)
+
+
+def test_a_folder_that_does_not_exist_is_named_before_anything_is_written(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"folder that exists.*make .*no first"):
+        vectors().save(tmp_path / "no" / "v.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -139,6 +149,23 @@ def test_files_that_hold_no_word_vectors_are_refused(tmp_path):
 )
 def test_bad_vectors_are_named(words, matrix, message):
     with pytest.raises(ValueError, match=message):
+        WordVectors(words, matrix)
+
+
+@pytest.mark.parametrize(
+    ("words", "matrix", "message"),
+    [
+        ("ab", np.ones((2, 3)), "words must be a list of strings, got 'ab'"),
+        (None, np.ones((2, 3)), "words must be a list of strings, got None"),
+        ([1, 2], np.ones((2, 3)), "words must be strings, got 1 of type int"),
+        ([["a"]], np.ones((1, 3)), "words must be strings"),
+        (["a"], "x", "matrix must be a table of numbers, got str"),
+        (["a", "b"], [[1.0], [1.0, 2.0]], "matrix must be a table of numbers, got list"),
+        (["a"], torch.ones(1, 2, requires_grad=True), r"matrix must be a table of numbers, got Tensor.*detach\(\)"),
+    ],
+)
+def test_what_is_no_words_or_no_table_is_named(words, matrix, message):
+    with pytest.raises(TypeError, match=message):
         WordVectors(words, matrix)
 
 

@@ -76,6 +76,22 @@ def test_a_threshold_of_zero_keeps_every_word():
     ("make", "error", "message"),
     [
         (lambda: Vocabulary.count(["a string"]), TypeError, "must be a list of words, got the string 'a string'"),
+        (lambda: Vocabulary.count("a text"), TypeError, "sentences must be a list of lists of words, got 'a text'"),
+        (lambda: Vocabulary.count(None), TypeError, "sentences must be a list of lists of words, got None"),
+        (lambda: Vocabulary.count([1]), TypeError, "each sentence must be a list of words, got 1"),
+        (
+            lambda: Vocabulary.count([[["a"]]]),
+            TypeError,
+            r"each sentence must be a list of words, got one that holds \[",
+        ),
+        (
+            lambda: Vocabulary.count([["a", None]]),
+            TypeError,
+            "each sentence must be a list of words, got one that holds None",
+        ),
+        (lambda: Vocabulary("ab", (1, 1)), TypeError, "words must be a list of strings, got 'ab'"),
+        (lambda: Vocabulary(("a",), (1,)).encode("a"), TypeError, "sentences must be a list of lists of words"),
+        (lambda: Vocabulary(("a",), (1,)).encode([None]), TypeError, "each sentence must be a list of words, got None"),
         (lambda: Vocabulary.count([["a"]], min_count=0), ValueError, "min_count must be at least 1, got 0"),
         (lambda: Vocabulary.count([["a"]], min_count=1.5), TypeError, "min_count must be an integer"),
         (lambda: Vocabulary.count([["a"]], max_size=0), ValueError, "max_size must be at least 1"),

@@ -42,6 +42,15 @@ CASES = {
     "no sequences": (lambda: Vocabulary.build(None), TypeError, "sequences must be an iterable.*None"),
     "min_count": (lambda: Vocabulary.build(["a"], min_count=0), ValueError, "min_count must be at least 1, got 0"),
     "max_size": (lambda: Vocabulary.build(["a"], max_size=0.5), TypeError, "max_size must be an integer"),
+    "no sequence": (
+        lambda: Vocabulary.build([1]),
+        TypeError,
+        "each sequence must be a string or a list of tokens, got 1",
+    ),
+    "no token": (lambda: Vocabulary.build([[[1]]]), TypeError, r"each token must be hashable.*got \[1\] of type list"),
+    "known lists": (lambda: Vocabulary([["a"]]), TypeError, "each token must be hashable"),
+    "encode lists": (lambda: WORDS.encode([["a"]]), TypeError, "each token must be hashable"),
+    "stream of numbers": (lambda: WORDS.stream([1]), TypeError, "sequence must be a string or a list of tokens, got 1"),
     "stream": (lambda: WORDS.stream("ab"), TypeError, "several sequences"),
     "encode": (lambda: WORDS.encode(3), TypeError, "sequence must be a string or a list of tokens, got 3"),
     "label": (lambda: WORDS.label(6), ValueError, "token_id must be at most 5, the start mark, got 6"),
@@ -54,6 +63,12 @@ CASES = {
     "order 0": (lambda: NGramModel.fit(["a"], order=0), ValueError, "order must be at least 1, got 0"),
     "order 1.5": (lambda: NGramModel.fit(["a"], order=1.5), TypeError, "order must be an integer"),
     "smoothing": (lambda: NGramModel.fit(["a"], order=1, smoothing="kn"), TypeError, "smoothing must be AddK"),
+    "a class": (
+        lambda: NGramModel.fit(["a"], order=1, smoothing=KneserNey),
+        TypeError,
+        r"smoothing must be made first, got the class; write KneserNey\(\)",
+    ),
+    "no token to ask": (lambda: NGRAM.probability(["a"]), TypeError, "token must be hashable.*list"),
     "vocabulary": (lambda: NGramModel.fit(["a"], order=1, vocabulary="a"), TypeError, "vocabulary must be a Vocab"),
     "longer": (lambda: NGRAM.change(order=3), ValueError, "order must be at most 2.*got 3"),
     "score a string": (lambda: NGRAM.log_probabilities("abc"), TypeError, "several sequences"),
@@ -84,6 +99,11 @@ CASES = {
     "no gradient": (lambda: descend([P], [None], 0.1), TypeError, "gradients must be a list or tuple of tensors"),
     "missing": (lambda: ascend([P, P], [P], 0.1), ValueError, "one for each of 2 parameters, got 1"),
     "shape": (lambda: ascend([P], [SCORES], 0.1), ValueError, r"gradients\[0\] must have the parameter's shape \(2,\)"),
+    "integer parameters": (
+        lambda: ascend([TARGETS], [TARGETS.float()], 0.1),
+        TypeError,
+        r"parameters\[0\] must be floating point.*int64",
+    ),
     "uphill": (lambda: descend([P], [P], -0.1), ValueError, "learning_rate must be above 0.*other direction"),
     "rate": (lambda: ascend([P], [P], NAN), ValueError, "learning_rate must be finite"),
     # evaluation
@@ -108,6 +128,11 @@ CASES = {
     "no config": (lambda: train(MODEL, WORDS, ["a"], {}), TypeError, "config must be a TrainingConfig"),
     "report": (lambda: train(MODEL, WORDS, ["a"], TrainingConfig(), 1), TypeError, "report must be a function"),
     "no texts": (lambda: train(MODEL, WORDS, [], TrainingConfig()), ValueError, "at least one sequence"),
+    "too fast": (
+        lambda: train(NeuralModel(MODEL.config), WORDS, ["ab" * 50], TrainingConfig(epochs=50, learning_rate=1e6)),
+        ValueError,
+        "learning_rate must be smaller than 1000000.0: the training diverged.*at step",
+    ),
     "other vocabulary": (
         lambda: log_probabilities(MODEL, Vocabulary("ab"), ["a"]),
         ValueError,

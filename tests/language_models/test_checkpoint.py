@@ -46,8 +46,23 @@ def test_another_vocabulary_is_refused_and_a_missing_checkpoint_named(tmp_path):
     checkpoint.save(tmp_path / "ab", model, vocabulary, {"data": "letters"})
     with pytest.raises(ValueError, match="must be the one that 'ab' was trained with"):
         checkpoint.load(tmp_path / "ab", Vocabulary("ba"))
-    with pytest.raises(FileNotFoundError, match="nothing"):
+    with pytest.raises(FileNotFoundError, match=r"nothing.json does not exist; the package's own are recipes"):
         checkpoint.load("nothing", vocabulary)
+    with pytest.raises(TypeError, match="vocabulary must be a Vocabulary, got 'ab'"):
+        checkpoint.load(tmp_path / "ab", "ab")
+
+
+@pytest.mark.parametrize("ending", ["json", "safetensors"])
+def test_a_damaged_checkpoint_is_named(tmp_path, ending):
+    vocabulary = Vocabulary("ab")
+    checkpoint.save(tmp_path / "ab", NeuralModel(NeuralConfig(vocab_size=4)), vocabulary, {"data": "letters"})
+    file = tmp_path / f"ab.{ending}"
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(ValueError, match=r"path must be that of a whole checkpoint, but .*ab is damaged"):
+        checkpoint.load(tmp_path / "ab", vocabulary)
+    file.unlink()
+    with pytest.raises(FileNotFoundError, match=rf"ab\.{ending} does not exist"):
+        checkpoint.load(tmp_path / "ab", vocabulary)
 
 
 def test_the_command_trains_and_writes_a_checkpoint_with_its_log(tmp_path):
