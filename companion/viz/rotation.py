@@ -65,7 +65,9 @@ def rotation_chart(
     ]
     data = [{"arrow": name, "length": length, "angle": angle} for name, length, angle in arrows]
     reach = 1.25 * max(length for _, length, _ in arrows)
-    scale = alt.Scale(domain=[-reach, reach], nice=False)
+    up = alt.Scale(domain=[-reach, reach], nice=False)
+    # As much wider than high as the page makes the chart, or angles would not look like angles.
+    across = alt.Scale(domain=[{"expr": f"{sign}{reach} * width / height"} for sign in ("-", "")], nice=False)
     base = (
         alt.Chart(alt.InlineData(values=data))
         .transform_calculate(turned=f"datum.angle + {turn} * (datum.arrow == 'query' ? at_query : at_key)", zero="0")
@@ -77,8 +79,8 @@ def rotation_chart(
         legend=None,
     )
     tip = {
-        "x": alt.X("x:Q", scale=scale, title="feature i", axis=alt.Axis(tickCount=5)),
-        "y": alt.Y("y:Q", scale=scale, title="feature i + d/2", axis=alt.Axis(tickCount=5)),
+        "x": alt.X("x:Q", scale=across, title="feature i", axis=alt.Axis(tickCount=5)),
+        "y": alt.Y("y:Q", scale=up, title="feature i + d/2", axis=alt.Axis(tickCount=5)),
         "color": colour,
     }
     lines = base.mark_rule(strokeWidth=3).encode(**tip, x2="zero:Q", y2="zero:Q")
@@ -93,9 +95,9 @@ def rotation_chart(
         alt.Chart(alt.InlineData(values=[{"corner": reach}]))
         .transform_calculate(
             words=f"'distance ' + (at_query - at_key) + ', dot product ' + format({product}, '.2f')",
-            left="-datum.corner",
+            left="-datum.corner * width / height",
         )
         .mark_text(align="left", baseline="top", dx=6, dy=4, fontSize=14, color=COLOURS["ink"])
-        .encode(x=alt.X("left:Q", scale=scale), y=alt.Y("corner:Q", scale=scale), text="words:N")
+        .encode(x=alt.X("left:Q", scale=across), y=alt.Y("corner:Q", scale=up), text="words:N")
     )
     return _finish(alt.layer(lines, points, names, caption).add_params(*sliders), title, rows=13)
