@@ -1,8 +1,8 @@
 """Byte-level byte-pair encoding: GPT-2's way to turn any text into tokens, none of them unknown."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 from rich.progress import track
@@ -19,10 +19,13 @@ from companion.tokenization.bpe_json import (
 )
 from companion.tokenization.bpe_training import count_words, learn_merges
 from companion.tokenization.bytes_unicode import BYTE_TO_CHAR, bytes_to_chars, chars_to_bytes
-from companion.tokenization.lookup import Lookup
+from companion.tokenization.memo import Memo
 from companion.tokenization.merging import MergeTable, pack, unpack
-from companion.tokenization.pretokenize import GPT2_PATTERN, Pretokenizer
+from companion.tokenization.pretokenize import GPT2_PATTERN, Pretokenizer, blocks
 from companion.tokenization.ranks import read_ranks, recover_merges
+from companion.tokenization.word_table import WordEncoder
+
+_FEW = 3_000  # characters: for fewer, arrays are slower than one word after the other
 
 
 class MergeStep(NamedTuple):
@@ -133,8 +136,8 @@ class ByteLevelBPE(Tokenizer):
         }
         special_ids = set(special_tokens.values())
         self._whole = {data: pack([index]) for index, data in self._bytes.items() if index not in special_ids}
-        self._words = Lookup(self._encode_words)
-        self._pieces = Lookup(self._encode_pieces)
+        self._many_words = WordEncoder(self._encode_words)
+        self._word_by_word = Memo(lambda word: self._encode_words([word.encode()])[0])
 
     @classmethod
     @requires(_check_train)
@@ -222,27 +225,30 @@ class ByteLevelBPE(Tokenizer):
         return self._encode_texts([text])[0]
 
     def _encode_texts(self, texts: list[str]) -> list[list[int]]:
-        if not self.pretokenizer.splits_at_spaces:
-            return list(map(unpack, self._words.join(map(self.pretokenizer.words, texts))))
-        starts: list[list[str]] = []
+        if sum(map(len, texts)) < _FEW:
+            words = map(self.pretokenizer.words, texts)
+            return [unpack(b"".join(map(self._word_by_word.__getitem__, row))) for row in words]
+        encoded: list[list[int]] = []
+        for block in blocks(texts):
+            encoded += self._encode_block(block) if len(block) > 1 else [self._encode_parts(block[0])]
+        return encoded
 
-        def without_starts() -> Iterator[list[str]]:
-            for text in texts:
-                first, *others = self.pretokenizer.pieces(text)
-                starts.append(self.pretokenizer.words(first))
-                yield others
+    def _encode_parts(self, text: str) -> list[int]:
+        ids: list[int] = []
+        for part in self.pretokenizer.parts(text):
+            ids += self._encode_block([part])[0]
+        return ids
 
-        others = self._pieces.join(without_starts())
-        return [unpack(start + other) for start, other in zip(self._words.join(starts), others, strict=True)]
+    def _encode_block(self, texts: list[str]) -> list[list[int]]:
+        words = self.pretokenizer.cut(texts)
+        ids, totals = self._many_words.encode(words)
+        of_all, ends = ids.tolist(), totals[words.totals].tolist()
+        return [of_all[start:end] for start, end in pairwise([0, *ends])]
 
-    def _encode_pieces(self, pieces: list[str]) -> list[bytes]:
-        return self._words.join_unseen(self.pretokenizer.words_of_pieces(pieces))
-
-    def _encode_words(self, words: list[str]) -> list[bytes]:
-        data = [word.encode() for word in words]
-        ids = self._table.apply_to_all(data)
+    def _encode_words(self, words: list[bytes]) -> list[bytes]:
+        ids = self._table.apply_to_all(words)
         if self.ignore_merges:
-            return [self._whole.get(word, merged) for word, merged in zip(data, ids, strict=True)]
+            return [self._whole.get(word, merged) for word, merged in zip(words, ids, strict=True)]
         return ids
 
     def _safe_cut(self, text: str) -> int:

@@ -10,7 +10,6 @@ import numpy as np
 from companion.tokenization.base import require_text
 from companion.tokenization.pretokenize import Pretokenizer
 
-_BLOCK = 1 << 20  # characters cut at a time, so that the words of a long text are never all in memory
 _END, _GONE = -1, -2  # instead of a token: between two words; where a token was merged into the one before it
 _SHIFT = 32  # a pair is one number, and pairs sort as their tokens do
 
@@ -21,7 +20,7 @@ def count_words(texts: Iterable[str], pretokenizer: Pretokenizer) -> dict[str, i
     pieces: Counter[str] = Counter()
     for text in texts:
         require_text("texts", text)
-        for block in _blocks(text, pretokenizer):
+        for block in pretokenizer.parts(text):
             if pretokenizer.splits_at_spaces:
                 block, *others = pretokenizer.pieces(block)
                 pieces.update(others)
@@ -30,18 +29,6 @@ def count_words(texts: Iterable[str], pretokenizer: Pretokenizer) -> dict[str, i
         for word in cut:
             words[word] += count
     return words
-
-
-def _blocks(text: str, pretokenizer: Pretokenizer) -> Iterator[str]:
-    start = 0
-    while len(text) - start > _BLOCK:
-        block = text[start : start + _BLOCK]
-        cut = pretokenizer.safe_cut(block)
-        if not cut:
-            break
-        yield block[:cut]
-        start += cut
-    yield text[start:]
 
 
 class PairTable:

@@ -29,6 +29,7 @@ class MergeTable:
         self.byte_ids = list(byte_ids)
         self.rank: dict[tuple[int, int], int] = {}
         self.result: list[int] = []
+        self._arrays: tuple[np.ndarray, ...] | None = None
         for left, right, result in merges:
             self.add(left, right, result)
 
@@ -36,6 +37,7 @@ class MergeTable:
         """Append a merge."""
         self.rank[left, right] = len(self.result)
         self.result.append(result)
+        self._arrays = None
 
     def apply(self, word: bytes) -> list[int]:
         """Return the tokens of a word that are left when no merge fits."""
@@ -101,9 +103,11 @@ class MergeTable:
 
     def _apply_to_many(self, words: Sequence[bytes]) -> list[bytes]:
         """Merge one pair in each word at a time, in all words at once: as many rounds as a word has merges at most."""
-        pairs = np.array([left << _SHIFT | right for left, right in self.rank])
-        order = np.argsort(pairs)
-        sorted_pairs, result = pairs[order], np.array(self.result)
+        if self._arrays is None:
+            pairs = np.array([left << _SHIFT | right for left, right in self.rank])
+            order = np.argsort(pairs)
+            self._arrays = pairs[order], order, np.array(self.result), np.array(self.byte_ids)
+        sorted_pairs, order, result, byte_ids = self._arrays
 
         def rank_of(places: np.ndarray) -> np.ndarray:
             """Return the ranks of the tokens at these places with those after them."""
@@ -113,7 +117,7 @@ class MergeTable:
             is_pair = (sorted_pairs[found] == pair) & (word[places] == word[nexts]) & (places < nexts)
             return np.where(is_pair, order[found], _NEVER)
 
-        token = np.array(self.byte_ids)[np.frombuffer(b"".join(words), np.uint8)]
+        token = byte_ids[np.frombuffer(b"".join(words), np.uint8)]
         word = np.repeat(np.arange(len(words)), list(map(len, words)))
         rank = rank_of(np.arange(len(token)))
         finished = []
@@ -145,3 +149,8 @@ def pack(ids: Sequence[int] | np.ndarray) -> bytes:
 def unpack(packed: bytes) -> list[int]:
     """Read what `pack` wrote."""
     return np.frombuffer(packed, dtype=_PACKED).tolist()
+
+
+def unpack_array(packed: bytes) -> np.ndarray:
+    """Read what `pack` wrote, as an array."""
+    return np.frombuffer(packed, dtype=_PACKED)

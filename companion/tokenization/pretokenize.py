@@ -1,13 +1,15 @@
 """Cut text into words before any merge, as GPT-2 and its successors do."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
 import regex
 
 from companion._validation import describe
+from companion.tokenization.gpt2_words import WordCutter
+from companion.tokenization.words import Words
 
 #: GPT-2's: contractions, then letters, digits or other signs, each with the space before it, then white space.
 GPT2_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
@@ -22,6 +24,7 @@ GPT4_PATTERN = (
 # With these two, a space before a sign always begins a word, whatever else there is.
 _SPLIT_AT_SPACES = (GPT2_PATTERN, GPT4_PATTERN)
 _SPACE_BEFORE_SIGN = re.compile(r" (?=\S)")
+BLOCK = 1 << 18  # characters to cut at once: the words of a long text are never all in memory
 _LOOKAHEAD = 3  # characters: as far as a contraction reaches
 
 
@@ -56,6 +59,7 @@ class Pretokenizer:
             raise ValueError(f"pattern must not capture, got {pattern!r}; write (?:...) for (...)")
         self.pattern = pattern
         self.splits_at_spaces = pattern in _SPLIT_AT_SPACES
+        self._cutter = WordCutter() if pattern == GPT2_PATTERN else None
 
     def words(self, text: str) -> list[str]:
         """Return the words of a text; joined, they are the text.
@@ -71,6 +75,15 @@ class Pretokenizer:
             words += [text[end : match.start()], match.group()]
             end = match.end()
         return [word for word in (*words, text[end:]) if word]
+
+    def cut(self, texts: Sequence[str]) -> Words:
+        """Find the words of all texts, those of one text after those of another; the fastest way for long texts."""
+        if self._cutter:
+            return self._cutter.words(texts)
+        words = list(map(self.words, texts))
+        lengths = np.array([len(word) for row in words for word in row], np.intp)
+        ends = np.cumsum(lengths)
+        return Words.at_characters("".join(texts), ends - lengths, ends, np.cumsum(list(map(len, words))))
 
     def words_of_pieces(self, pieces: Collection[str]) -> list[list[str]]:
         """Return the words of each of these pieces and the space before it.
@@ -110,9 +123,39 @@ class Pretokenizer:
         # A word is certain if nothing it looked at can still change: more of the same word, of white space, or what a
         # contraction looks ahead to.
         certain = min(len(text.rstrip()) - 1, len(text) - _LOOKAHEAD - 1)
+        words: list[str] = []
         end = 0
         for word in self.words(text):
             if end + len(word) > certain:
                 break
+            words.append(word)
             end += len(word)
+        # Without what it looked ahead to, a word may be another: white space ends sooner before a word than at the end.
+        while words and self.words(text[:end]) != words:
+            end -= len(words.pop())
         return end
+
+    def parts(self, text: str) -> Iterator[str]:
+        """Cut a text into parts of about ``BLOCK`` characters, longer ones where it cannot be cut between words."""
+        start, size = 0, BLOCK
+        while len(text) - start > size:
+            if cut := self.safe_cut(text[start : start + size]):
+                yield text[start : start + cut]
+                start, size = start + cut, BLOCK
+            else:
+                size *= 2
+        yield text[start:]
+
+
+def blocks(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Group texts: as many together as have at most ``BLOCK`` characters, or one that has more."""
+    block: list[str] = []
+    size = 0
+    for text in texts:
+        if block and size + len(text) > BLOCK:
+            yield block
+            block, size = [], 0
+        block.append(text)
+        size += len(text)
+    if block:
+        yield block

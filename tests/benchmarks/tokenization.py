@@ -6,7 +6,8 @@ Spanish, and as many characters of docstrings of the packages installed here. Ch
 
 "Cold" is an encoder just loaded, on texts it has never seen, loading included; "warm" is the same texts again. Merges
 were learned on other texts of the same kind. The peer is called in the way that was the fastest of its three
-(``encode``, ``encode_batch``, ``encode_batch_fast``), and keeps its own cache of words at its default size.
+(``encode``, ``encode_batch``, ``encode_batch_fast``; one long text by ``encode``), and keeps its own cache of words at
+its default size.
 """
 
 import functools
@@ -105,13 +106,17 @@ def training(megabytes):
 
 
 def encode_theirs(tokenizer, texts):
+    if len(texts) == 1:
+        return [tokenizer.encode(texts[0]).ids]
     return [encoding.ids for encoding in tokenizer.encode_batch(texts)]
 
 
-def encoding(texts, megabytes, warm):
+def encoding(texts, megabytes, warm, as_one=False):
     """Both encoders with merges of the first megabytes, on texts behind them."""
     trained = train_ours(first_bytes(texts(), megabytes * MEGABYTE))
     unseen = first_bytes(texts(), megabytes * MEGABYTE, skip=megabytes * MEGABYTE)
+    if as_one:
+        unseen = ["\n".join(unseen)]
     content = {"version": "1.0", "added_tokens": [], **trained.to_json()}
     serialized = json.dumps(content)
     ours, theirs = ByteLevelBPE.from_json(content), Tokenizer.from_str(serialized)
@@ -124,26 +129,39 @@ def encoding(texts, megabytes, warm):
     )
 
 
-BENCHMARKS = [
-    Benchmark(
-        name=f"tokenization, training on {megabytes} MB",
-        peer="tokenizers BpeTrainer, 8,192 merges",
-        target=target,
-        prepare=functools.partial(training, megabytes),
-    )
-    for megabytes, target in {10: 1.0, 50: 1.3}.items()
-] + [
-    Benchmark(
-        name=f"tokenization, encoding {megabytes} MB, {kind}, {temperature}",
-        peer="tokenizers encode_batch",
-        target=target,
-        prepare=functools.partial(encoding, texts, megabytes, temperature == "warm"),
-    )
-    for kind, texts, megabytes, targets in (
-        ("English", english, 10, {"cold": 2.2, "warm": 4.5}),
-        ("mixed", mixture, 10, {"cold": 2.2, "warm": 4.5}),
-        # Without spaces there are few pieces to remember: most of the work is theirs and ours alike.
-        ("Chinese", chinese, 4, {"cold": 1.0, "warm": 1.0}),
-    )
-    for temperature, target in targets.items()
-]
+BENCHMARKS = (
+    [
+        Benchmark(
+            name=f"tokenization, training on {megabytes} MB",
+            peer="tokenizers BpeTrainer, 8,192 merges",
+            target=target,
+            prepare=functools.partial(training, megabytes),
+        )
+        for megabytes, target in {10: 1.0, 50: 1.3}.items()
+    ]
+    + [
+        Benchmark(
+            name=f"tokenization, encoding {megabytes} MB, {kind}, {temperature}",
+            peer="tokenizers encode_batch",
+            target=target,
+            prepare=functools.partial(encoding, texts, megabytes, temperature == "warm"),
+        )
+        for kind, texts, megabytes, targets in (
+            ("English", english, 10, {"cold": 2.2, "warm": 4.5}),
+            ("mixed", mixture, 10, {"cold": 2.2, "warm": 4.5}),
+            # Without spaces there are few pieces to remember: most of the work is theirs and ours alike.
+            ("Chinese", chinese, 4, {"cold": 1.0, "warm": 1.0}),
+        )
+        for temperature, target in targets.items()
+    ]
+    + [
+        Benchmark(
+            name=f"tokenization, encoding one text of 10 MB, {kind}, {temperature}",
+            peer="tokenizers encode",
+            target=target,
+            prepare=functools.partial(encoding, texts, 10, temperature == "warm", as_one=True),
+        )
+        for kind, texts in {"English": english, "mixed": mixture}.items()
+        for temperature, target in {"cold": 2.2, "warm": 4.5}.items()
+    ]
+)

@@ -6,8 +6,9 @@ import random
 import re
 import sys
 import threading
-from itertools import chain, pairwise
+from itertools import accumulate, chain, pairwise
 
+import numpy as np
 import pytest
 import regex
 import tiktoken
@@ -15,13 +16,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Regex, pre_tokenizers
 
-from companion.tokenization import GPT2_PATTERN, GPT4_PATTERN, ByteLevelBPE, Pretokenizer, count_words, lookup, merging
-from companion.tokenization.lookup import Lookup
+from companion.tokenization import (
+    GPT2_PATTERN,
+    GPT4_PATTERN,
+    ByteLevelBPE,
+    Pretokenizer,
+    bpe,
+    count_words,
+    merging,
+    pretokenize,
+    word_table,
+)
 from companion.tokenization.merging import MergeTable, pack, unpack
+from companion.tokenization.word_table import WordEncoder
+from companion.tokenization.words import Words
 
 PATTERNS = pytest.mark.parametrize("pattern", [GPT2_PATTERN, GPT4_PATTERN, r"\w+|\s", r".{1,7}"])
 SPACES = [" ", "  ", "\n", "\r\n", "\t", "\x0b", "\x1c", "\x1f", "\x85", "\xa0", "\u2009", "\u2028", "\u3000"]
 SIGNS = ["a", "é", "中", "ſ", "1", "²", "Ⅷ", "'", "'s", "'LL", ",", "_", "\u0301", "\u200b", "😀", "\U00020000"]
+ALL = "".join(chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000)
 BYTE_IDS = list(range(1, 257))
 TEXTS = st.lists(st.sampled_from(SPACES + SIGNS), max_size=25).map("".join) | st.text(max_size=20)
 
@@ -41,6 +54,46 @@ def test_the_words_of_the_pieces_are_the_words_of_the_text(pattern, text):
     assert ["".join(cut) for cut in words[1:]] == [f" {piece}" for piece in others]
 
 
+@given(texts=st.lists(TEXTS | st.text(alphabet="'stdmlvreS \n1,\0", max_size=25), max_size=5))
+@PATTERNS
+def test_texts_are_cut_together_as_one_by_one(pattern, texts):
+    pretokenizer = Pretokenizer(pattern)
+    texts = [plain(text) for text in texts]
+    data, starts, ends, totals = pretokenizer.cut(texts)
+    expected = [pretokenizer.words(text) for text in texts]
+    assert [data[i:j].decode() for i, j in zip(starts, ends, strict=True)] == list(chain.from_iterable(expected))
+    assert totals.tolist() == list(accumulate(map(len, expected)))
+
+
+def test_every_character_is_of_the_kind_that_the_pattern_says():
+    pretokenizer = Pretokenizer()
+    texts = [f"a{character}1{character}{character}," for character in ALL[::7]]
+    words = pretokenizer.cut(texts)
+    places = zip(words.starts.tolist(), words.ends.tolist(), strict=True)
+    assert [words.data[i:j].decode() for i, j in places] == [
+        word for text in texts for word in pretokenizer.words(text)
+    ]
+
+
+@given(text=TEXTS, block=st.integers(1, 30))
+@PATTERNS
+def test_the_words_of_the_parts_are_the_words_of_the_text(pattern, text, block):
+    pretokenizer = Pretokenizer(pattern)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretokenize, "BLOCK", block)
+        parts = list(pretokenizer.parts(text))
+    assert [word for part in parts for word in pretokenizer.words(part)] == pretokenizer.words(text)
+
+
+@given(texts=st.lists(st.text(max_size=9), max_size=9), block=st.integers(1, 20))
+def test_blocks_hold_all_texts_and_no_more_characters_than_they_may(texts, block):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretokenize, "BLOCK", block)
+        grouped = list(pretokenize.blocks(texts))
+    assert list(chain.from_iterable(grouped)) == texts
+    assert all(len(group) == 1 or sum(map(len, group)) <= block for group in grouped)
+
+
 @given(text=TEXTS)
 @PATTERNS
 def test_no_character_is_lost_between_words(pattern, text):
@@ -55,7 +108,7 @@ def test_a_long_text_is_counted_in_blocks_as_at_once(pattern, monkeypatch):
     text = "".join(rng.choices([*SPACES, *SIGNS], [9] + [1] * (len(SPACES + SIGNS) - 1), k=997))
     pretokenizer = Pretokenizer(pattern)
     expected = count_words([text], pretokenizer)
-    monkeypatch.setattr("companion.tokenization.bpe_training._BLOCK", 61)
+    monkeypatch.setattr(pretokenize, "BLOCK", 61)
     assert count_words([text], pretokenizer) == expected
     assert sum(count * len(word) for word, count in expected.items()) == len(text)
 
@@ -115,16 +168,19 @@ def trained(pattern=GPT2_PATTERN):
     return ByteLevelBPE.train(["the theory of the thing, thus 中文 the other", "aaa  aa\n\n a"], 300, pattern=pattern)
 
 
-@given(texts=st.lists(TEXTS, max_size=7))
+@given(texts=st.lists(TEXTS, max_size=7), few=st.sampled_from([0, 20, 1000]), block=st.integers(1, 90))
 @PATTERNS
-def test_a_batch_is_its_texts_one_by_one(pattern, texts):
+def test_a_batch_is_its_texts_one_by_one(pattern, texts, few, block):
     tokenizer = trained(pattern)
     texts = [plain(text) for text in texts]
-    fresh = ByteLevelBPE.from_json({"added_tokens": [], **tokenizer.to_json()})
-    expected = [tokenizer.encode(text) for text in texts]
-    assert tokenizer.encode_batch(texts) == expected
-    assert fresh.encode_batch(iter(texts)) == expected
-    assert [slow_merge_text(tokenizer, text) for text in texts] == expected
+    expected = [slow_merge_text(tokenizer, text) for text in texts]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bpe, "_FEW", few)
+        patch.setattr(pretokenize, "BLOCK", block)
+        fresh = ByteLevelBPE.from_json({"added_tokens": [], **tokenizer.to_json()})
+        assert fresh.encode_batch(iter(texts)) == expected
+        assert tokenizer.encode_batch(texts) == expected
+        assert [tokenizer.encode(text) for text in texts] == expected
 
 
 def test_a_batch_is_checked_before_anything_is_encoded():
@@ -136,36 +192,69 @@ def test_a_batch_is_checked_before_anything_is_encoded():
         trained().encode_batch([], allowed_special={"<|end|>"})
 
 
-@given(rows=st.lists(st.lists(st.text(alphabet="abc", max_size=3), max_size=5), max_size=9))
-def test_a_lookup_forgets_but_never_errs(rows):
+@given(texts=st.lists(st.text(alphabet="abé \0", max_size=40), max_size=9), most=st.integers(0, 60))
+def test_an_encoder_forgets_but_never_errs(texts, most):
     computed = []
 
-    def compute(pieces):
-        computed.extend(pieces)
-        return [pack([len(piece)]) for piece in pieces]
+    def compute(words):
+        computed.extend(words)
+        return [pack([len(word), *word]) for word in words]
 
+    pretokenizer = Pretokenizer()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lookup, "_MAX_CHARACTERS", 4)
-        patch.setattr(lookup, "_MAX_WAITING", 3)
-        table = Lookup(compute)
+        patch.setattr(word_table, "_MAX_BYTES", most)
+        encoder = WordEncoder(compute)
         for _ in range(2):
-            assert [unpack(ids) for ids in table.join(iter(rows))] == [[len(piece) for piece in row] for row in rows]
-            assert sum(map(len, table._known)) <= 4
-    assert set(computed) == {piece for row in rows for piece in row}
+            for text in texts:
+                ids, totals = encoder.encode(pretokenizer.cut([text]))
+                words = [word.encode() for word in pretokenizer.words(text)]
+                assert ids.tolist() == [number for word in words for number in (len(word), *word)]
+                assert totals.tolist() == [0, *accumulate(1 + len(word) for word in words)]
+                assert encoder._table._n_bytes <= most
+    assert set(computed) == {word.encode() for text in texts for word in pretokenizer.words(text)}
 
 
-def test_what_fails_to_be_computed_is_not_remembered():
+@pytest.mark.parametrize("multiplier", [0, 1])
+def test_words_that_want_the_same_slots_are_all_found(multiplier, monkeypatch):
+    monkeypatch.setattr(word_table, "_MULTIPLIERS", word_table._MULTIPLIERS * multiplier)
+    monkeypatch.setattr(word_table, "_FEWEST_SLOTS", 4)
+    rng = random.Random(0)
+    encoder = WordEncoder(lambda words: [pack(list(word)) for word in words])
+    for _ in range(40):
+        words = [rng.randbytes(rng.randint(1, 20)) for _ in range(rng.randint(1, 30))] * 2
+        ends = np.cumsum(list(map(len, words)))
+        for _ in range(2):
+            ids, totals = encoder.encode(Words(b"".join(words), np.append(0, ends[:-1]), ends, ends[-1:]))
+            assert bytes(ids.tolist()) == b"".join(words)
+            assert totals.tolist() == [0, *ends.tolist()]
+
+
+def test_words_seen_before_are_not_computed_again():
+    encoder = WordEncoder(lambda words: [pack(list(word)) for word in words])
+    text = " ".join(str(number**5) for number in range(5000))  # some longer than what the slots compare
+    words = Pretokenizer().cut([text])
+    expected = encoder.encode(words)
+    encoder._compute = lambda words: 1 / 0
+    for got, array in zip(encoder.encode(words), expected, strict=True):
+        assert got.tolist() == array.tolist()
+
+
+def test_what_fails_to_be_computed_is_not_remembered(monkeypatch):
     tokenizer = trained()
-    fresh = ByteLevelBPE.from_json({"added_tokens": [], **tokenizer.to_json()})
-    fresh._words._compute = lambda words: 1 / 0
-    with pytest.raises(ZeroDivisionError):
-        fresh.encode("the theory")
-    fresh._words._compute = fresh._encode_words
-    assert fresh.encode("the theory") == tokenizer.encode("the theory")
+    for few in (0, 100):
+        monkeypatch.setattr(bpe, "_FEW", few)
+        fresh = ByteLevelBPE.from_json({"added_tokens": [], **tokenizer.to_json()})
+        with monkeypatch.context() as patch:
+            patch.setattr(fresh._table, "apply_to_all", lambda words: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                fresh.encode("the theory")
+        assert fresh.encode("the theory") == tokenizer.encode("the theory")
 
 
-def test_threads_that_share_an_encoder_get_the_same_ids(monkeypatch):
-    monkeypatch.setattr(lookup, "_MAX_CHARACTERS", 50)  # forget all the time
+@pytest.mark.parametrize("few", [0, 100])
+def test_threads_that_share_an_encoder_get_the_same_ids(monkeypatch, few):
+    monkeypatch.setattr(bpe, "_FEW", few)
+    monkeypatch.setattr(word_table, "_MAX_BYTES", 50)  # forget all the time
     tokenizer = trained()
     rng = random.Random(0)
     texts = [" ".join(rng.choices(["the", "thus", "中文", "aaa", "x,y"], k=7)) + str(i % 13) for i in range(400)]
@@ -186,9 +275,6 @@ def test_threads_that_share_an_encoder_get_the_same_ids(monkeypatch):
     finally:
         sys.setswitchinterval(interval)
     assert not wrong
-
-
-ALL = "".join(chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000)
 
 
 @functools.cache
