@@ -137,7 +137,7 @@ class ByteLevelBPE(Tokenizer):
         special_ids = set(special_tokens.values())
         self._whole = {data: pack([index]) for index, data in self._bytes.items() if index not in special_ids}
         self._many_words = WordEncoder(self._encode_words)
-        self._word_by_word = Memo(lambda word: self._encode_words([word.encode()])[0])
+        self._word_by_word = Memo(self._encode_word)
 
     @classmethod
     @requires(_check_train)
@@ -244,6 +244,9 @@ class ByteLevelBPE(Tokenizer):
         ids, totals = self._many_words.encode(words)
         of_all, ends = ids.tolist(), totals[words.totals].tolist()
         return [of_all[start:end] for start, end in pairwise([0, *ends])]
+
+    def _encode_word(self, word: str) -> bytes:
+        return self._encode_words([word.encode()])[0]
 
     def _encode_words(self, words: list[bytes]) -> list[bytes]:
         ids = self._table.apply_to_all(words)

@@ -22,8 +22,8 @@ class WordCutter:
     def _kinds(self, codes: np.ndarray) -> np.ndarray:
         kinds = self._kind[codes]
         if new := set(codes[kinds == _UNKNOWN].tolist()):
-            for code in new:
-                self._kind[code] = _KIND.match(chr(code)).lastindex
+            for match in _KIND.finditer("".join(map(chr, new))):
+                self._kind[ord(match.group())] = match.lastindex or _UNKNOWN
             kinds = self._kind[codes]
         return kinds
 

@@ -1,6 +1,7 @@
 """The ids of many words at once: a hash table that is read with arrays instead of word by word."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -42,8 +43,7 @@ class Keys(NamedTuple):
 
     def hashes(self) -> np.ndarray:
         """Return a number for each word; its high bits depend on all of the keys."""
-        with np.errstate(over="ignore"):
-            return (self.first ^ (self.second * _MULTIPLIERS[0] >> np.uint64(29))) * _MULTIPLIERS[1]
+        return (self.first ^ (self.second * _MULTIPLIERS[0] >> np.uint64(29))) * _MULTIPLIERS[1]
 
 
 class WordTable:
@@ -106,28 +106,31 @@ class WordTable:
         ids
             The packed ids of each.
         """
-        larger = WordTable()
-        first_row = len(self._counts)
-        new_ids = unpack_array(b"".join(ids))
-        counts = np.array([len(packed) for packed in ids]) // new_ids.itemsize
-        lengths = np.array([len(word) for word in words])
+        lengths = np.array(list(map(len, words)))
         ends = np.cumsum(lengths)
-        new_keys = Keys.of(b"".join(words), ends - lengths, ends)
-        larger._keys = Keys(*map(np.concatenate, zip(self._keys, new_keys, strict=True)))
+        keys = Keys.of(b"".join(words), ends - lengths, ends)
+        new_ids = unpack_array(b"".join(ids))
+        counts = np.array(list(map(len, ids))) // new_ids.itemsize
+        larger = copy(self)
+        larger._keys = Keys(*map(np.concatenate, zip(self._keys, keys, strict=True)))
         larger._ids = np.concatenate([self._ids, new_ids])
         larger._counts = np.concatenate([self._counts, counts])
         larger._ends = np.cumsum(larger._counts)
-        larger._n_bytes = self._n_bytes + int(ends[-1])
-        rows = np.arange(first_row, len(larger._counts), dtype=np.int32)
-        if 2 * len(larger._counts) <= len(self._slots):
-            larger._slots = self._slots.copy()
-        else:
-            larger._slots = np.zeros(len(self._slots) * 4, np.int32)
-            rows = np.arange(len(larger._counts), dtype=np.int32)
-        left = larger._place(rows[~larger._keys.is_longer[rows]])
-        lost = np.concatenate([left, rows[larger._keys.is_longer[rows]]])
-        larger._others = self._others | {words[row - first_row]: row for row in lost.tolist() if row >= first_row}
+        larger._n_bytes += int(ends[-1])
+        unplaced = larger._place_from(len(self))
+        larger._others = self._others | {words[row - len(self)]: row for row in unplaced.tolist() if row >= len(self)}
         return larger
+
+    def _place_from(self, first: int) -> np.ndarray:
+        """Give each row from the first new one on a slot, all rows if there are too few slots; return the unplaced."""
+        n_slots = len(self._slots)
+        while n_slots < 2 * len(self):
+            n_slots *= 4
+            first = 1
+        self._slots = self._slots.copy() if n_slots == len(self._slots) else np.zeros(n_slots, np.int32)
+        rows = np.arange(first, len(self))
+        is_longer = self._keys.is_longer[rows]
+        return np.concatenate([rows[is_longer], self._place(rows[~is_longer])])
 
     def _place(self, rows: np.ndarray) -> np.ndarray:
         """Give each row a slot; return those for which there is none."""

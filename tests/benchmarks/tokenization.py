@@ -105,6 +105,11 @@ def training(megabytes):
     return (lambda: train_ours(texts)), (lambda: train_theirs(texts))
 
 
+@functools.cache
+def trained(texts, megabytes):
+    return train_ours(first_bytes(texts(), megabytes * MEGABYTE))
+
+
 def encode_theirs(tokenizer, texts):
     if len(texts) == 1:
         return [tokenizer.encode(texts[0]).ids]
@@ -113,11 +118,10 @@ def encode_theirs(tokenizer, texts):
 
 def encoding(texts, megabytes, warm, as_one=False):
     """Both encoders with merges of the first megabytes, on texts behind them."""
-    trained = train_ours(first_bytes(texts(), megabytes * MEGABYTE))
     unseen = first_bytes(texts(), megabytes * MEGABYTE, skip=megabytes * MEGABYTE)
     if as_one:
         unseen = ["\n".join(unseen)]
-    content = {"version": "1.0", "added_tokens": [], **trained.to_json()}
+    content = {"version": "1.0", "added_tokens": [], **trained(texts, megabytes).to_json()}
     serialized = json.dumps(content)
     ours, theirs = ByteLevelBPE.from_json(content), Tokenizer.from_str(serialized)
     assert ours.encode_batch(unseen) == encode_theirs(theirs, unseen), "the two encoders do not give the same ids"

@@ -221,7 +221,7 @@ def test_words_that_want_the_same_slots_are_all_found(multiplier, monkeypatch):
     rng = random.Random(0)
     encoder = WordEncoder(lambda words: [pack(list(word)) for word in words])
     for _ in range(40):
-        words = [rng.randbytes(rng.randint(1, 20)) for _ in range(rng.randint(1, 30))] * 2
+        words = [bytes(rng.choices(range(128), k=rng.randint(1, 20))) for _ in range(rng.randint(1, 30))] * 2
         ends = np.cumsum(list(map(len, words)))
         for _ in range(2):
             ids, totals = encoder.encode(Words(b"".join(words), np.append(0, ends[:-1]), ends, ends[-1:]))
