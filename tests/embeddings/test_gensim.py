@@ -39,6 +39,19 @@ def test_the_record_says_how_it_came_to_be(record):
     }
 
 
+def test_the_figures_description_has_the_recorded_scores(record, repository_root):
+    chapter = (repository_root / "book" / "embeddings.md").read_text("utf8")
+    of = {
+        (model, who): f"{record['models'][model][who]['wordsim353']['value']:.2f}"
+        for model in ("CBOW", "skip-gram")
+        for who in ("ours", "gensim")
+    }
+    assert f"CBOW {of['CBOW', 'ours']} and gensim's {of['CBOW', 'gensim']}" in chapter
+    # a hundredth up or down between this training and the chapter's own
+    assert abs(float(of["skip-gram", "ours"]) - 0.61) < 0.015
+    assert f"skip-gram 0.61 and gensim's {of['skip-gram', 'gensim']}" in chapter
+
+
 @pytest.mark.data
 def test_the_program_trains_both_on_one_text_and_scores_them(tmp_path):
     rows = companion.data.load("wiki", split="train")["text"][:1500]
