@@ -10,6 +10,7 @@ _GONE = -1  # instead of a token that was merged into the one before it, and aro
 _NEVER = 1 << 62  # the rank of a pair that is not merged
 _LONG = 100  # tokens: from here on, keeping a queue is faster than looking through all ranks after each merge
 _MANY = 200  # words: from here on, arrays are faster than one word at a time
+_CELLS = 50_000  # tokens in one table: they fit into the processor's cache
 _SHIFT = 32  # a pair as one number
 _PACKED = np.dtype(np.int32)
 
@@ -102,42 +103,52 @@ class MergeTable:
         return [next(merged) if len(word) < _LONG else pack(self.apply(word)) for word in words]
 
     def _apply_to_many(self, words: Sequence[bytes]) -> list[bytes]:
-        """Merge one pair in each word at a time, in all words at once: as many rounds as a word has merges at most."""
+        """Merge words in tables of words of about the same length."""
+        merged = [b""] * len(words)
+        by_length = sorted(range(len(words)), key=lambda place: len(words[place]), reverse=True)
+        start = 0
+        while start < len(words):
+            rows = max(1, _CELLS // (1 + len(words[by_length[start]])))
+            chosen = by_length[start : start + rows]
+            for place, ids in zip(chosen, self._apply_to_table([words[place] for place in chosen]), strict=True):
+                merged[place] = ids
+            start += rows
+        return merged
+
+    def _apply_to_table(self, words: Sequence[bytes]) -> list[bytes]:
+        """Merge one pair in each word at a time, in all words at once, as `_merge` does: each word is a row."""
         if self._arrays is None:
             pairs = np.array([left << _SHIFT | right for left, right in self.rank])
             order = np.argsort(pairs)
             self._arrays = pairs[order], order, np.array(self.result), np.array(self.byte_ids)
         sorted_pairs, order, result, byte_ids = self._arrays
 
-        def rank_of(places: np.ndarray) -> np.ndarray:
-            """Return the ranks of the tokens at these places with those after them."""
-            nexts = np.minimum(places + 1, len(token) - 1)
-            pair = token[places] << _SHIFT | token[nexts]
+        def rank_of(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+            pair = left << _SHIFT | right
             found = np.minimum(np.searchsorted(sorted_pairs, pair), len(order) - 1)
-            is_pair = (sorted_pairs[found] == pair) & (word[places] == word[nexts]) & (places < nexts)
-            return np.where(is_pair, order[found], _NEVER)
+            return np.where(sorted_pairs[found] == pair, order[found], _NEVER)
 
-        token = byte_ids[np.frombuffer(b"".join(words), np.uint8)]
-        word = np.repeat(np.arange(len(words)), list(map(len, words)))
-        rank = rank_of(np.arange(len(token)))
-        finished = []
-        while len(token):
-            starts = np.flatnonzero(np.diff(word, prepend=-1))
-            best = np.repeat(np.minimum.reduceat(rank, starts), np.diff(starts, append=len(token)))
-            is_finished = best == _NEVER
-            finished.append((word[is_finished], token[is_finished]))
-            token, word, rank, best = (array[~is_finished] for array in (token, word, rank, best))
-            first = np.flatnonzero(rank == best)
-            first = first[np.diff(word[first], prepend=-1) > 0]
-            token[first] = result[rank[first]]
-            token, word, rank = (np.delete(array, first + 1) for array in (token, word, rank))
-            first -= np.arange(len(first))
-            rank[first] = rank_of(first)
-            before = first[first > 0] - 1
-            rank[before] = rank_of(before)
-        word, token = (np.concatenate(arrays) for arrays in zip(*finished, strict=True))
-        packed = pack(token[np.argsort(word, kind="stable")])
-        ends = np.cumsum(np.bincount(word, minlength=len(words))) * _PACKED.itemsize
+        lengths = np.array(list(map(len, words)))
+        column = np.arange(lengths.max() + 1)  # the last one ends the longest word, and is before the first token
+        token = np.full((len(words), len(column)), _GONE)
+        token[column < lengths[:, None]] = byte_ids[np.frombuffer(b"".join(words), np.uint8)]
+        after, before = (np.tile(np.roll(column, step), (len(words), 1)) for step in (-1, 1))
+        rank = rank_of(token, np.roll(token, -1, axis=1))
+        row = np.arange(len(words))
+        while len(row):
+            i = rank[row].argmin(axis=1)
+            is_pair = rank[row, i] < _NEVER
+            row, i = row[is_pair], i[is_pair]
+            h, j = before[row, i], after[row, i]
+            k = after[row, j]
+            token[row, i], token[row, j] = result[rank[row, i]], _GONE
+            after[row, i], before[row, k] = k, i
+            rank[row, j] = _NEVER
+            rank[row, h] = rank_of(token[row, h], token[row, i])
+            rank[row, i] = rank_of(token[row, i], token[row, k])
+        is_left = token != _GONE
+        packed = pack(token[is_left])
+        ends = np.cumsum(is_left.sum(axis=1)) * _PACKED.itemsize
         return [packed[start:end] for start, end in pairwise([0, *ends.tolist()])]
 
 
