@@ -3,13 +3,12 @@
 import math
 import re
 
-import matplotlib.pyplot as plt
 import pytest
 import torch
 
 from companion.exercises import local_call
 from companion.exercises.language_models import EXERCISES
-from tests.exercises.labs import code_cells, graded, nbgrader, run, solutions, source
+from tests.exercises.labs import graded, run_solved, solutions, source
 
 SLUG = "language_models"
 LAB = source(SLUG)
@@ -17,14 +16,7 @@ LAB = source(SLUG)
 
 @pytest.fixture(scope="module")
 def solved():
-    """The whole lab as it runs when it is solved, but for the set-up and the checks."""
-    skipped = {"setup"} | {f"check_{exercise.name}" for exercise in EXERCISES}
-    shown, plt.show = plt.show, plt.close
-    try:
-        printed, names = run([cell for cell in code_cells(LAB) if nbgrader(cell)["grade_id"] not in skipped])
-    finally:
-        plt.show = shown
-    return printed.splitlines(), names
+    return run_solved(SLUG)
 
 
 def text_of(grade_id):

@@ -3,15 +3,13 @@
 import re
 from itertools import permutations
 
-import matplotlib.pyplot as plt
 import pytest
 import tiktoken
 
 import companion.data
 from companion.data.registry import get
-from companion.exercises.tokenization import EXERCISES
 from companion.tokenization import GPT2_PATTERN, read_ranks
-from tests.exercises.labs import code_cells, graded, nbgrader, run, solutions, source
+from tests.exercises.labs import graded, run_solved, solutions, source
 
 SLUG = "tokenization"
 LAB = source(SLUG)
@@ -20,14 +18,7 @@ MEGABYTES = 8
 
 @pytest.fixture(scope="module")
 def solved():
-    """The whole lab as it runs when it is solved, but for the set-up and the checks."""
-    skipped = {"setup"} | {f"check_{exercise.name}" for exercise in EXERCISES}
-    shown, plt.show = plt.show, plt.close
-    try:
-        printed, names = run([cell for cell in code_cells(LAB) if nbgrader(cell)["grade_id"] not in skipped])
-    finally:
-        plt.show = shown
-    return printed.splitlines(), names
+    return run_solved(SLUG)
 
 
 def text_of(grade_id):
