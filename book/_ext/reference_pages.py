@@ -123,7 +123,7 @@ class BenchmarkChart(SphinxDirective):
         if not entries:
             return [nodes.paragraph(text="Nothing of this has been measured yet.")]
         said = "; ".join(f"{name}: {e['ratio']:.2f}, target {e['target']:.2f}" for name, e in entries.items())
-        picture = f'<div class="benchmark-chart" role="img" aria-label="{html.escape(said)}">{_draw(entries)}</div>'
+        picture = f'<div style="background: #fff" role="img" aria-label="{html.escape(said)}">{_draw(entries)}</div>'
         return [nodes.raw("", picture, format="html")]
 
 

@@ -88,7 +88,10 @@ def rotation_chart(
         **tip,
         shape=alt.Shape("arrow:N", scale=alt.Scale(domain=["query", "key"], range=["circle", "square"]), legend=None),
     )
-    names = base.mark_text(dy=-14, fontSize=13, fontWeight="bold").encode(**tip, text="arrow:N")
+    written = {name: channel for name, channel in tip.items() if name != "color"}  # too faint for letters
+    names = base.mark_text(dy=-14, fontSize=13, fontWeight="bold", color=COLOURS["ink"]).encode(
+        **written, text="arrow:N"
+    )
     (_, query_length, query_angle), (_, key_length, key_angle) = arrows
     product = f"{query_length * key_length} * cos({query_angle - key_angle} + {turn} * (at_query - at_key))"
     caption = (

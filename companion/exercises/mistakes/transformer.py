@@ -31,10 +31,6 @@ LAYER_NORM = (
         lambda x, weight, bias, eps: (x - _mean(x)) / (_spread(x, correction=1) + eps).sqrt() * weight + bias,
     ),
     WrongWay(
-        "you divide by n - 1, and eps stands outside the root",
-        lambda x, weight, bias, eps: (x - _mean(x)) / (_spread(x, correction=1).sqrt() + eps) * weight + bias,
-    ),
-    WrongWay(
         "eps is added to the standard deviation; it belongs to the variance, under the root",
         lambda x, weight, bias, eps: (x - _mean(x)) / (_spread(x).sqrt() + eps) * weight + bias,
     ),
@@ -395,10 +391,6 @@ SWIGLU = (
         lambda x, *args: x + _gated(x, *args),
     ),
     WrongWay("the output projection is missing", lambda x, g, u, d: F.silu(x @ g) * (x @ u)),
-    WrongWay(
-        "the weights are transposed; a projection is x @ w (nn.Linear stores the transpose)",
-        lambda x, g, u, d: _gated(x, d.mT, u, g.mT),
-    ),
 )
 
 

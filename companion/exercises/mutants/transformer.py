@@ -269,6 +269,19 @@ def _(n_positions, d_model):
     return _interleaved(_angles(n_positions, d_model)).T
 
 
+@wrong("sinusoidal_positions", "one axis for both", "lie along different axes")
+def _(n_positions, d_model):
+    return _interleaved(torch.arange(n_positions) / 10000 ** (torch.arange(0, d_model, 2) / d_model))
+
+
+@wrong("sinusoidal_positions", "every column twice", "half of d_model each")
+def _(n_positions, d_model):
+    angles = torch.arange(n_positions)[:, None] / 10000 ** (torch.arange(d_model) / d_model)
+    table = torch.zeros(n_positions, d_model)
+    table[:, ::2], table[:, 1::2] = angles.sin(), angles.cos()
+    return table
+
+
 @wrong("sinusoidal_positions", "double precision", "dtype float64, expected float32")
 def _(n_positions, d_model):
     return _interleaved(_angles(n_positions, d_model)).double()
@@ -499,6 +512,26 @@ def _(distance, n_buckets, max_distance, bidirectional):
     return _either(_log_bucket, distance, n_buckets, 128, bidirectional)
 
 
+@wrong("relative_bucket", "all by the logarithm", "all distances go through the logarithm")
+def _(*args):
+    def bucket(distance, n, far):
+        scaled = torch.log(distance.clamp(min=1).double()) / math.log(far) * (n - 1)
+        return torch.where(distance < 1, distance, (1 + scaled.long()).clamp(max=n - 1))
+
+    return _either(bucket, *args)
+
+
+@wrong("relative_bucket", "logarithm added in place", "a bucket is an integer")
+def _(*args):
+    def bucket(distance, n, far):
+        exact = n // 2
+        found = distance.clamp(max=exact)
+        found += torch.log(distance.clamp(min=exact) / exact) / math.log(far / exact) * (n - exact)
+        return found.clamp(max=n - 1)
+
+    return _either(bucket, *args)
+
+
 @wrong("relative_bucket", "floating point", "dtype float32, expected int64")
 def _(*args):
     return _either(_log_bucket, *args).float()
@@ -570,6 +603,16 @@ def _(x, w_gate, w_up, w_down):
 @wrong("swiglu", "not down", "the output projection is missing")
 def _(x, w_gate, w_up, w_down):
     return F.silu(x @ w_gate) * (x @ w_up)
+
+
+@wrong("swiglu", "tanh", "the gate is a tanh")
+def _(x, w_gate, w_up, w_down):
+    return (torch.tanh(x @ w_gate) * (x @ w_up)) @ w_down
+
+
+@wrong("swiglu", "one gate for all features", "the same shape before they are multiplied")
+def _(x, w_gate, w_up, w_down):
+    return (F.silu(x @ w_gate).sum(-1) * (x @ w_up)) @ w_down
 
 
 @wrong("swiglu", "nn.Linear's way", "print the shape after each step")
@@ -688,6 +731,40 @@ def _(x, w, n_heads):
 @wrong("pre_norm_block", "scale of d_model", "the scale is that of d_model")
 def _(x, w, n_heads):
     x = x + _attention(_ln(x, w, 1), w, n_heads, scale=x.shape[-1] ** -0.5)
+    return x + _ffn(_ln(x, w, 2), w)
+
+
+@wrong("pre_norm_block", "no scale", "you did not scale the scores")
+def _(x, w, n_heads):
+    x = x + _attention(_ln(x, w, 1), w, n_heads, scale=1.0)
+    return x + _ffn(_ln(x, w, 2), w)
+
+
+@wrong("pre_norm_block", "queries for keys", "queries and keys have changed places")
+def _(x, w, n_heads):
+    x = x + _attention(_ln(x, w, 1), {**w, "query": w["key"], "key": w["query"]}, n_heads)
+    return x + _ffn(_ln(x, w, 2), w)
+
+
+@wrong("pre_norm_block", "nn.Linear's way", "print the shape after each step")
+def _(x, w, n_heads):
+    x = x + _attention(_ln(x, w, 1), w, n_heads)
+    return x + F.linear(F.gelu(F.linear(_ln(x, w, 2), w["up"], w["up_bias"])), w["down"], w["down_bias"])
+
+
+@wrong("pre_norm_block", "not down again", "has the stream's own shape")
+def _(x, w, n_heads):
+    x = x + _attention(_ln(x, w, 1), w, n_heads)
+    return x + F.gelu(_ln(x, w, 2) @ w["up"] + w["up_bias"])
+
+
+@wrong("pre_norm_block", "view of moved axes", "use reshape")
+def _(x, w, n_heads):
+    b, n, d = x.shape
+    y = _ln(x, w, 1)
+    q, k, v = ((y @ w[name]).view(b, n, n_heads, -1).transpose(1, 2) for name in ("query", "key", "value"))
+    heads = F.scaled_dot_product_attention(q, k, v, is_causal=True).contiguous()
+    x = x + heads.transpose(1, 2).view(b, n, d) @ w["output"]
     return x + _ffn(_ln(x, w, 2), w)
 
 
