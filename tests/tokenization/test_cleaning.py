@@ -235,7 +235,7 @@ def test_stop_words_take_the_meaning_with_them():
         (lambda: near_duplicates([], threshold=0), ValueError, "threshold must be above 0 and at most 1"),
         (lambda: near_duplicates([], threshold=float("nan")), ValueError, "threshold must be finite"),
         (lambda: near_duplicates([], n_hashes=0), ValueError, "n_hashes must be at least 1"),
-        (lambda: near_duplicates(["a", 1]), TypeError, "text must be a string, got 1"),
+        (lambda: near_duplicates(iter(["a", 1])), TypeError, "text must be a string, got 1"),
         (lambda: shingles("a", 0), ValueError, "size must be at least 1"),
         (lambda: MinHash(12, seed=-1), ValueError, "seed must be at least 0"),
         (lambda: remove_stop_words("a", "a"), TypeError, "stop_words must be a set"),
