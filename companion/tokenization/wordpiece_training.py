@@ -104,7 +104,9 @@ class PairTable:
         """Return the row of the pair to join, if any occurs often enough."""
         while True:
             least = max(min_count, self.least) if kind == "likelihood" else min_count
-            rows = np.flatnonzero(self.count >= least)
+            # A piece beside itself is always looked at: in "bbbb" it is counted three times, and the bound is for two
+            # pieces, of which no two pairs share one.
+            rows = np.flatnonzero((self.count >= least) | ((self.left == self.right) & (self.count >= min_count)))
             scores = self.scores(kind, rows)
             # Once the best of the frequent pairs beats all that a rarer one could be worth, no more need be looked at.
             if least == min_count or (len(rows) and scores.max() >= self._most(least)):
@@ -112,8 +114,9 @@ class PairTable:
             self.least = least // 2
 
     def _most(self, count: int) -> float:
-        """Return the gain of a pair of pieces that occur nowhere else, which no pair that is as rare can exceed."""
+        """Return the gain of two pieces that occur nowhere else, which no two pieces that are as rare can exceed."""
         total = int(self.piece_counts.sum())
+        count = min(count, total // 2)  # there can be no more such pairs, and their gain grows up to there
         return float(x_log_x(np.array([total, total - count, count])) @ [1, -1, -1])
 
     def join(self, row: int) -> None:

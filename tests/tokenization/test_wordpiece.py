@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import tokenizers
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers.implementations import BertWordPieceTokenizer
 from transformers import BertTokenizer
@@ -260,6 +260,7 @@ def join_by_hand(word, left, right):
 
 
 @given(counts=WORD_COUNTS, least=st.integers(1, 3))
+@example(counts={"abbbb": 2, "acacaca": 3}, least=1)
 def test_the_search_by_bound_finds_a_best_pair(counts, least):
     table = PairTable(counts, "##")
     while (row := table.best("likelihood", least)) is not None:
