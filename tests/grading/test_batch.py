@@ -106,9 +106,9 @@ def test_a_changed_submission_secret_or_timeout_is_graded_again(sandbox, options
     assert graded_by(lambda: grade_all(wanted)) == []
     (submissions / "bob.ipynb").write_bytes(b"[]")
     assert graded_by(lambda: grade_all(wanted)) == ["bob"]
-    assert graded_by(lambda: grade_all(options(submissions, wanted.out, timeout=3.0, jobs=1))) == ["ann", "bob"]
+    assert graded_by(lambda: grade_all(options(submissions, wanted.out, timeout=4.0, jobs=1))) == ["ann", "bob"]
     (wanted.out / "ann.json").write_text('{"student": "an')
-    assert graded_by(lambda: grade_all(options(submissions, wanted.out, timeout=3.0, jobs=1))) == ["ann"]
+    assert graded_by(lambda: grade_all(options(submissions, wanted.out, timeout=4.0, jobs=1))) == ["ann"]
 
 
 def test_verdicts_brought_from_another_machine_count(sandbox, options, tmp_path):
