@@ -27,7 +27,6 @@ SIZES = {
 }
 MODES = {"plain": PLAIN, "fast": fast_mode()}
 LEARNING_RATE = 1e-4
-MEBIBYTE = 2**20
 
 
 def tokens(config, batch):

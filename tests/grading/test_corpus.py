@@ -5,7 +5,7 @@ import json
 import time
 
 import pytest
-from corpus import NAMES, RIGHT
+from corpus import NAMES, NO_CAUSAL_MASK, RIGHT, causal, dump
 
 from companion.grading.batch import grade_all
 
@@ -32,6 +32,17 @@ def test_the_feedback_names_what_is_wrong(batch):
         feedback = {each["name"]: each["feedback"] for each in result["exercises"]}
         for exercise, phrase in batch.corpus[name].says.items():
             assert phrase in feedback[exercise], (name, exercise, feedback[exercise])
+
+
+def test_one_process_that_takes_20_gb_is_stopped_by_its_memory(sandbox, lab, options, tmp_path):
+    """On its own, and with time: to fill 2 GB anew may take a busy machine longer than a call of the corpus may."""
+    hog = causal(inside="x = []\nwhile True:\n    x.append(bytearray(b'x') * (64 << 20))")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "hog.ipynb").write_bytes(dump(lab.solved(causal_mask=hog)))
+    assert grade_all(options(tmp_path / "in", tmp_path / "out", timeout=30.0))
+    result = json.loads((tmp_path / "out" / "hog.json").read_text())
+    assert scores_of(result) == NO_CAUSAL_MASK
+    assert "MB of memory" in next(each["feedback"] for each in result["exercises"] if each["name"] == "causal_mask")
 
 
 def test_an_open_question_has_no_score_yet(batch):

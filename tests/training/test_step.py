@@ -13,7 +13,6 @@ from companion.models import GPT, GPTConfig
 from companion.training import Mode, TrainingStep, adamw, fast_mode, mode
 
 CONFIG = GPTConfig(vocab_size=101, max_len=19, d_model=32, n_heads=4, n_layers=2)
-COMPILED = Mode(is_compiled=True, is_fused=True)
 HALF = Mode(is_compiled=True, autocast=torch.bfloat16, is_fused=True)
 
 
