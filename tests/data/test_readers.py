@@ -292,3 +292,44 @@ def test_vectors_that_are_not_one_a_word_are_refused(tmp_path):
     np.save(tmp_path / "glove_6B_50d_emb.npy", np.zeros((2, 50), dtype=np.float32))
     with pytest.raises(DataError, match=r"holds 3 words but vectors of shape \(2, 50\)"):
         readers.read_glove(tmp_path)
+
+
+def test_rated_sentences_get_the_sign_of_their_rating_and_undecided_ones_are_left_out(tmp_path):
+    lines = [
+        "id\tsentiment\ttext",
+        "1_1\t-0.5\tToo &amp; long.",
+        "1_2\t0.0\tA film.",
+        "12_1\t3.25\tA joy.",
+        "12_2\t-1\ta  JOY",
+    ]
+    write(tmp_path, "movieReviewSnippets_GroundTruth.txt", *lines[:4])
+    assert readers.read_movie_snippets(tmp_path) == [
+        {"text": "Too & long.", "label": 0, "score": -0.5},
+        {"text": "A joy.", "label": 1, "score": 3.25},
+    ]
+    write(tmp_path, "amazonReviewSnippets_GroundTruth.txt", *lines[:4])
+    assert [row["review"] for row in readers.read_amazon_snippets(tmp_path)] == ["1", "12"]
+    # Praised once and blamed once: no label can be right.
+    write(tmp_path, "movieReviewSnippets_GroundTruth.txt", *lines)
+    assert [row["text"] for row in readers.read_movie_snippets(tmp_path)] == ["Too & long."]
+
+
+def test_messages_and_questions_are_read_each_once(tmp_path):
+    write(tmp_path, "sms-spam.csv", ",spam,text", '0,0,"Ok lar, see u"', "1,1,Win &lt;#&gt; now", "2,1,WIN # now!")
+    assert readers.read_sms_spam(tmp_path) == [
+        {"text": "Ok lar, see u", "label": 0},
+        {"text": "Win <#> now", "label": 1},
+    ]
+    write(
+        tmp_path,
+        "question_labels.txt",
+        "DESC:def What 's `` dew point '' ?",
+        "HUM:ind Who wrote NN DT NNP NNP '' ?",
+        "LOC:city Which s\ufffdster city ?",
+        "ENTY:word Where is ` ok ' from , then ?",
+        "DESC:def What's dew point?",
+    )
+    assert readers.read_trec_questions(tmp_path) == [
+        {"text": 'What\'s "dew point"?', "label": "DESC", "fine": "def"},
+        {"text": "Where is 'ok' from, then?", "label": "ENTY", "fine": "word"},
+    ]
