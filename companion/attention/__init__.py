@@ -2,7 +2,7 @@
 
 from companion.attention.cache import KVCache
 from companion.attention.dot_product import attention_weights, dot_product_attention
-from companion.attention.masks import causal_mask, combine_masks, padding_mask
+from companion.attention.masks import causal_mask, combine_masks, document_mask, padding_mask
 from companion.attention.multi_head import KeysValues, MultiHeadAttention, merge_heads, split_heads
 from companion.attention.rotation import Rotation, rotate
 
@@ -14,6 +14,7 @@ __all__ = [
     "attention_weights",
     "causal_mask",
     "combine_masks",
+    "document_mask",
     "dot_product_attention",
     "merge_heads",
     "padding_mask",

@@ -27,9 +27,10 @@ from companion.transformer import (
     LayerNorm,
     LearnedPositions,
     count_positions,
+    document_positions,
     init_normal,
 )
-from companion.transformer.stack import require_mask_of
+from companion.transformer.stack import require_documents_of, require_mask_of
 from companion.weights import BERT_FAMILY
 
 
@@ -79,10 +80,18 @@ def _check_model(model: Any, config: Any, generator: Any = None) -> None:
     require_config(config, BERTConfig, generator)
 
 
-def _check_forward(model: "BERT", input_ids: Any, *, attention_mask: Any = None, token_type_ids: Any = None) -> None:
+def _check_forward(
+    model: "BERT",
+    input_ids: Any,
+    *,
+    attention_mask: Any = None,
+    token_type_ids: Any = None,
+    document_ids: Any = None,
+) -> None:
     require_input_ids("input_ids", input_ids)
     require_room("input_ids", input_ids.shape[1], 0, model.config.max_len)
     require_mask_of("attention_mask", attention_mask, input_ids.shape, "one number for each token")
+    require_documents_of(document_ids, input_ids.shape, attention_mask=attention_mask)
     if token_type_ids is not None:
         require_input_ids("token_type_ids", token_type_ids)
         if token_type_ids.shape != input_ids.shape:
@@ -167,6 +176,7 @@ class BERT(PretrainedModel):
         *,
         attention_mask: Int[Tensor, "batch pos"] | Bool[Tensor, "batch pos"] | None = None,
         token_type_ids: Int[Tensor, "batch pos"] | None = None,
+        document_ids: Int[Tensor, "batch pos"] | None = None,
     ) -> Float[Tensor, "batch pos d_model"]:
         """Return the vector of each token.
 
@@ -179,6 +189,10 @@ class BERT(PretrainedModel):
             changes no token's vector; those of the padding itself mean nothing.
         token_type_ids
             The segment of each token; 0 everywhere by default.
+        document_ids
+            Where several documents share a row, the number of each position's; equal numbers stand side by side, and
+            padding has a number of its own, such as -1. A token sees its own document only, and positions are counted
+            from the first of each, so that every document gets what it would get in a row of its own.
 
         Raises
         ------
@@ -188,16 +202,18 @@ class BERT(PretrainedModel):
             If a shape does not fit, the text is longer than max_len, or a token or a segment is unknown.
         """
         x = look_up(self.token_embedding, "input_ids", input_ids, "vocab_size")
-        if attention_mask is None:
-            x = x + self.position_embedding(slice(0, input_ids.shape[1]))
-        else:
+        if document_ids is not None:
+            x = x + self.position_embedding(document_positions(document_ids))
+        elif attention_mask is not None:
             x = x + self.position_embedding(count_positions(attention_mask))
+        else:
+            x = x + self.position_embedding(slice(0, input_ids.shape[1]))
         if token_type_ids is None:
             x = x + self.segment_embedding.weight[0]
         else:
             x = x + look_up(self.segment_embedding, "token_type_ids", token_type_ids, "n_segments")
         x = F.dropout(self.embedding_norm(x), self.config.dropout, self.training)
-        return self.encoder(x, attention_mask)
+        return self.encoder(x, attention_mask, document_ids=document_ids)
 
     @requires(_check_pool)
     def pool(self, hidden: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch d_model"]:

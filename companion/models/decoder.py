@@ -20,8 +20,17 @@ from companion.models._checks import (
     require_sizes,
 )
 from companion.models.pretrained import PretrainedModel
-from companion.transformer import Block, Decoder, FeedForward, RMSNorm, Rotary, count_positions, init_normal
-from companion.transformer.stack import require_caches, require_mask_of
+from companion.transformer import (
+    Block,
+    Decoder,
+    FeedForward,
+    RMSNorm,
+    Rotary,
+    count_positions,
+    document_positions,
+    init_normal,
+)
+from companion.transformer.stack import require_caches, require_documents_of, require_mask_of
 from companion.weights import LLAMA_FAMILY
 
 
@@ -93,12 +102,15 @@ def _check_model(model: Any, config: Any, generator: Any = None) -> None:
     require_config(config, ModernDecoderConfig, generator)
 
 
-def _check_forward(model: "ModernDecoder", input_ids: Any, caches: Any = None, *, attention_mask: Any = None) -> None:
+def _check_forward(
+    model: "ModernDecoder", input_ids: Any, caches: Any = None, *, attention_mask: Any = None, document_ids: Any = None
+) -> None:
     require_input_ids("input_ids", input_ids)
     batch, n_new = input_ids.shape
     n_read = require_caches(model.decoder, caches, batch)
     require_room("input_ids", n_new, n_read, model.config.max_len)
     require_mask_of("attention_mask", attention_mask, (batch, n_read + n_new), "the cached positions and the new ones")
+    require_documents_of(document_ids, input_ids.shape, attention_mask=attention_mask, caches=caches)
 
 
 class ModernDecoder(PretrainedModel):
@@ -165,6 +177,7 @@ class ModernDecoder(PretrainedModel):
         caches: list[KVCache] | None = None,
         *,
         attention_mask: Int[Tensor, "batch key"] | Bool[Tensor, "batch key"] | None = None,
+        document_ids: Int[Tensor, "batch pos"] | None = None,
     ) -> Float[Tensor, "batch pos vocab"]:
         """Return the scores (logits) of the next token at each position.
 
@@ -177,6 +190,10 @@ class ModernDecoder(PretrainedModel):
         attention_mask
             1 for a token and 0 for padding, over cached and new positions. Padding on either side changes no token's
             scores; those of the padding itself mean nothing.
+        document_ids
+            Where several documents share a row, the number of each position's; equal numbers stand side by side, and
+            padding has a number of its own, such as -1. A token sees its own document only, and positions are counted
+            from the first of each, so that every document gets what it would get in a row of its own.
 
         Raises
         ------
@@ -186,13 +203,15 @@ class ModernDecoder(PretrainedModel):
             If a shape does not fit, the text is longer than max_len, a token is unknown, or the caches disagree.
         """
         n_read = caches[0].length if caches else 0
-        if attention_mask is None:
-            positions = torch.arange(n_read, n_read + input_ids.shape[1], device=input_ids.device)[None]
-        else:
+        if document_ids is not None:
+            positions = document_positions(document_ids)
+        elif attention_mask is not None:
             positions = count_positions(attention_mask)[:, n_read:]
+        else:
+            positions = torch.arange(n_read, n_read + input_ids.shape[1], device=input_ids.device)[None]
         x = look_up(self.token_embedding, "input_ids", input_ids, "vocab_size")
         x = F.dropout(x, self.config.dropout, self.training)
-        x = self.decoder(x, attention_mask, rotation=self.rotary(positions), caches=caches)
+        x = self.decoder(x, attention_mask, document_ids=document_ids, rotation=self.rotary(positions), caches=caches)
         return F.linear(x, self.token_embedding.weight) if self.head is None else self.head(x)
 
     def new_caches(self, batch: int, max_len: int | None = None) -> list[KVCache]:

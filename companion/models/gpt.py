@@ -28,9 +28,10 @@ from companion.transformer import (
     LayerNorm,
     LearnedPositions,
     count_positions,
+    document_positions,
     init_normal,
 )
-from companion.transformer.stack import require_caches, require_mask_of
+from companion.transformer.stack import require_caches, require_documents_of, require_mask_of
 from companion.weights import GPT2_FAMILY
 
 
@@ -80,12 +81,15 @@ def _check_model(model: Any, config: Any, generator: Any = None) -> None:
     require_config(config, GPTConfig, generator)
 
 
-def _check_forward(model: "GPT", input_ids: Any, caches: Any = None, *, attention_mask: Any = None) -> None:
+def _check_forward(
+    model: "GPT", input_ids: Any, caches: Any = None, *, attention_mask: Any = None, document_ids: Any = None
+) -> None:
     require_input_ids("input_ids", input_ids)
     batch, n_new = input_ids.shape
     n_read = require_caches(model.decoder, caches, batch)
     require_room("input_ids", n_new, n_read, model.config.max_len)
     require_mask_of("attention_mask", attention_mask, (batch, n_read + n_new), "the cached positions and the new ones")
+    require_documents_of(document_ids, input_ids.shape, attention_mask=attention_mask, caches=caches)
 
 
 class GPT(PretrainedModel):
@@ -145,6 +149,7 @@ class GPT(PretrainedModel):
         caches: list[KVCache] | None = None,
         *,
         attention_mask: Int[Tensor, "batch key"] | Bool[Tensor, "batch key"] | None = None,
+        document_ids: Int[Tensor, "batch pos"] | None = None,
     ) -> Float[Tensor, "batch pos vocab"]:
         """Return the scores (logits) of the next token at each position.
 
@@ -157,6 +162,10 @@ class GPT(PretrainedModel):
         attention_mask
             1 for a token and 0 for padding, over cached and new positions. Positions are counted from the first token,
             so padding on either side changes no token's scores; those of the padding itself mean nothing.
+        document_ids
+            Where several documents share a row, the number of each position's; equal numbers stand side by side, and
+            padding has a number of its own, such as -1. A token sees its own document only, and positions are counted
+            from the first of each, so that every document gets what it would get in a row of its own.
 
         Raises
         ------
@@ -166,13 +175,16 @@ class GPT(PretrainedModel):
             If a shape does not fit, the text is longer than max_len, a token is unknown, or the caches disagree.
         """
         n_read = caches[0].length if caches else 0
-        if attention_mask is None:
-            positions = slice(n_read, n_read + input_ids.shape[1])
-        else:
+        if document_ids is not None:
+            positions = document_positions(document_ids)
+        elif attention_mask is not None:
             positions = count_positions(attention_mask)[:, n_read:]
+        else:
+            positions = slice(n_read, n_read + input_ids.shape[1])
         x = look_up(self.token_embedding, "input_ids", input_ids, "vocab_size") + self.position_embedding(positions)
         x = F.dropout(x, self.config.dropout, self.training)
-        return F.linear(self.decoder(x, attention_mask, caches=caches), self.token_embedding.weight)
+        x = self.decoder(x, attention_mask, document_ids=document_ids, caches=caches)
+        return F.linear(x, self.token_embedding.weight)
 
     def new_caches(self, batch: int, max_len: int | None = None) -> list[KVCache]:
         """Make empty caches, of this model's dtype and on its device.

@@ -20,7 +20,7 @@ from companion.models._checks import (
 )
 from companion.models.pretrained import PretrainedModel
 from companion.transformer import Block, Decoder, Encoder, FeedForward, RMSNorm, T5RelativeBias, init_fan_in
-from companion.transformer.stack import require_caches, require_mask_of
+from companion.transformer.stack import require_caches, require_documents_of, require_mask_of
 from companion.weights import T5_FAMILY
 
 
@@ -94,9 +94,10 @@ def _check_model(model: Any, config: Any, generator: Any = None) -> None:
     require_config(config, T5Config, generator)
 
 
-def _check_encode(model: "T5", input_ids: Any, *, attention_mask: Any = None) -> None:
+def _check_encode(model: "T5", input_ids: Any, *, attention_mask: Any = None, document_ids: Any = None) -> None:
     require_input_ids("input_ids", input_ids)
     require_mask_of("attention_mask", attention_mask, input_ids.shape, "one number for each token")
+    require_documents_of(document_ids, input_ids.shape, attention_mask=attention_mask)
 
 
 def _check_decode(
@@ -268,10 +269,14 @@ class T5(PretrainedModel):
         input_ids: Int[Tensor, "batch pos"],
         *,
         attention_mask: Int[Tensor, "batch pos"] | Bool[Tensor, "batch pos"] | None = None,
+        document_ids: Int[Tensor, "batch pos"] | None = None,
     ) -> Float[Tensor, "batch pos d_model"]:
-        """Read a text: return the vector of each token; takes and raises what :meth:`forward` does."""
+        """Read a text: return the vector of each token; takes and raises what :meth:`forward` does.
+
+        With ``document_ids``, the documents that share a row are read apart, as in :meth:`BERT.forward`.
+        """
         x = self._embed("input_ids", input_ids)
-        x = self.encoder(x, attention_mask, bias=self.encoder_bias(input_ids.shape[1]))
+        x = self.encoder(x, attention_mask, document_ids=document_ids, bias=self.encoder_bias(input_ids.shape[1]))
         return F.dropout(x, self.config.dropout, self.training)
 
     @requires(_check_cross)

@@ -11,6 +11,7 @@ from companion.transformer.positions import (
     T5RelativeBias,
     alibi_bias,
     count_positions,
+    document_positions,
 )
 from companion.transformer.stack import Decoder, Encoder
 
@@ -27,6 +28,7 @@ __all__ = [
     "T5RelativeBias",
     "alibi_bias",
     "count_positions",
+    "document_positions",
     "init_fan_in",
     "init_normal",
     "layer_norm",

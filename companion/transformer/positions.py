@@ -15,7 +15,7 @@ from companion._validation import (
     requires,
 )
 from companion.attention import Rotation
-from companion.attention.masks import require_attention_mask
+from companion.attention.masks import require_attention_mask, require_document_ids
 
 
 @requires(require_attention_mask)
@@ -37,6 +37,26 @@ def count_positions(
         As :func:`companion.attention.padding_mask` raises them.
     """
     return (attention_mask.long().cumsum(-1) - 1).clamp(min=0)
+
+
+@requires(require_document_ids)
+def document_positions(document_ids: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch pos"]:
+    """Count the positions of each document from 0, where several share a row.
+
+    Parameters
+    ----------
+    document_ids
+        As for :func:`companion.attention.document_mask`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`companion.attention.document_mask` raises them.
+    """
+    places = torch.arange(document_ids.shape[1], device=document_ids.device).expand_as(document_ids)
+    starts = torch.zeros_like(places)
+    starts[:, 1:] = torch.where(document_ids[:, 1:] != document_ids[:, :-1], places[:, 1:], 0)
+    return places - starts.cummax(1).values
 
 
 def _require_positions(positions: Any) -> None:

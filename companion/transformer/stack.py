@@ -14,9 +14,10 @@ from companion.attention import (
     Rotation,
     causal_mask,
     combine_masks,
+    document_mask,
     padding_mask,
 )
-from companion.attention.masks import require_attention_mask
+from companion.attention.masks import require_attention_mask, require_document_ids
 from companion.attention.multi_head import require_fitting_context
 from companion.transformer.block import Block
 
@@ -41,6 +42,25 @@ def require_mask_of(name: str, attention_mask: Any, shape: tuple[int, ...], mean
         raise ValueError(f"{name} must have shape {tuple(shape)}, {meaning}, got {describe(attention_mask)}")
 
 
+def require_documents_of(
+    document_ids: Any, shape: tuple[int, ...], *, attention_mask: Any = None, caches: Any = None
+) -> None:
+    """Raise unless the documents are None, or numbered at each position, with nothing else saying who sees whom."""
+    if document_ids is None:
+        return
+    require_document_ids(document_ids)
+    if document_ids.shape != shape:
+        raise ValueError(
+            f"document_ids must have shape {tuple(shape)}, one number for each position, got {describe(document_ids)}"
+        )
+    for name, other in {"attention_mask": attention_mask, "caches": caches}.items():
+        if other is not None:
+            raise ValueError(
+                f"document_ids cannot be used together with {name}; give padding a number of its own, such as -1, "
+                "and read the texts of a cache in rows of their own"
+            )
+
+
 class _Stack(nn.Module):
     @requires(_check_module)
     def __init__(self, blocks: Iterable[Block], norm: nn.Module | None = None) -> None:
@@ -57,10 +77,17 @@ class _Stack(nn.Module):
 
 
 def _check_encoder(
-    encoder: "Encoder", x: Any, attention_mask: Any = None, *, bias: Any = None, rotation: Any = None
+    encoder: "Encoder",
+    x: Any,
+    attention_mask: Any = None,
+    *,
+    document_ids: Any = None,
+    bias: Any = None,
+    rotation: Any = None,
 ) -> None:
     _require_x(encoder, x)
     require_mask_of("attention_mask", attention_mask, x.shape[:2], "one number for each position")
+    require_documents_of(document_ids, x.shape[:2], attention_mask=attention_mask)
 
 
 class Encoder(_Stack):
@@ -89,6 +116,7 @@ class Encoder(_Stack):
         x: Float[Tensor, "batch pos d_model"],
         attention_mask: Int[Tensor, "batch pos"] | Bool[Tensor, "batch pos"] | None = None,
         *,
+        document_ids: Int[Tensor, "batch pos"] | None = None,
         bias: Float[Tensor, "..."] | None = None,
         rotation: Rotation | None = None,
     ) -> Float[Tensor, "batch pos d_model"]:
@@ -100,6 +128,8 @@ class Encoder(_Stack):
             The features of each position.
         attention_mask
             1 for a token and 0 for padding.
+        document_ids
+            Where several documents share a row, the number of each position's: it sees its own document only.
         bias, rotation
             What the scheme of positions adds to every block's scores, or turns its queries and keys by.
 
@@ -109,6 +139,8 @@ class Encoder(_Stack):
             If an argument is of the wrong type or shape.
         """
         mask = None if attention_mask is None else padding_mask(attention_mask)
+        if document_ids is not None:
+            mask = document_mask(document_ids)
         for block in self.blocks:
             x = block(x, mask, bias=bias, rotation=rotation)
         return x if self.norm is None else self.norm(x)
@@ -138,6 +170,7 @@ def _check_decoder(
     x: Any,
     attention_mask: Any = None,
     *,
+    document_ids: Any = None,
     caches: Any = None,
     context: Any = None,
     context_mask: Any = None,
@@ -147,6 +180,7 @@ def _check_decoder(
     batch, n_new = x.shape[:2]
     n_read = require_caches(decoder, caches, batch)
     require_mask_of("attention_mask", attention_mask, (batch, n_read + n_new), "the cached positions and the new ones")
+    require_documents_of(document_ids, x.shape[:2], attention_mask=attention_mask, caches=caches)
     n_key = _check_context(decoder, context, batch)
     if context_mask is not None:
         if context is None:
@@ -210,6 +244,7 @@ class Decoder(_Stack):
         x: Float[Tensor, "batch pos d_model"],
         attention_mask: Int[Tensor, "batch key"] | Bool[Tensor, "batch key"] | None = None,
         *,
+        document_ids: Int[Tensor, "batch pos"] | None = None,
         bias: Float[Tensor, "..."] | None = None,
         rotation: Rotation | None = None,
         caches: list[KVCache] | None = None,
@@ -224,6 +259,8 @@ class Decoder(_Stack):
             The features of each position, or of the new ones when caches hold the earlier ones.
         attention_mask
             1 for a token and 0 for padding, over cached and new positions.
+        document_ids
+            Where several documents share a row, the number of each position's: it sees its own document only.
         bias, rotation
             What the scheme of positions adds to every block's scores, or turns its queries and keys by.
         caches
@@ -243,6 +280,8 @@ class Decoder(_Stack):
             mask = combine_masks(
                 padding_mask(attention_mask), causal_mask(x.shape[1], attention_mask.shape[1], device=x.device)
             )
+        if document_ids is not None:
+            mask = combine_masks(document_mask(document_ids), causal_mask(x.shape[1], device=x.device))
         other_mask = None if context_mask is None else padding_mask(context_mask)
         for i, block in enumerate(self.blocks):
             x = block(
