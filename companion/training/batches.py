@@ -45,6 +45,8 @@ def count_tokens(batch: Batch) -> int | None:
     """Count the tokens that a batch reads, padding left out; None when it has no ``input_ids``."""
     if "attention_mask" in batch:
         return int(batch["attention_mask"].sum())
+    if "document_ids" in batch:  # of packed rows, -1 where nothing is
+        return int((batch["document_ids"] >= 0).sum())
     return batch["input_ids"].numel() if "input_ids" in batch else None
 
 

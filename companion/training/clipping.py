@@ -52,7 +52,8 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float | None, *
     # As torch's, so that a norm of exactly 0 does no harm.
     factor = scale if max_norm is None else scale * min(1.0, max_norm / (norm + 1e-6))
     if factor != 1.0:
-        torch._foreach_mul_(gradients, factor)
+        for gradient in gradients:
+            gradient.mul_(factor)
     return norm
 
 

@@ -1,6 +1,7 @@
 """What a person sees while a model trains: a bar with the loss, the speed and the time left."""
 
 import sys
+from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -18,7 +19,7 @@ class ProgressBar:
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
-        self.shown = {"loss": "", "speed": "", "validation": ""}
+        self.shown: dict[str, Any] = {"loss": "", "speed": "", "validation": ""}
         columns = (
             TextColumn("step"),
             MofNCompleteColumn(),

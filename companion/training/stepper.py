@@ -44,7 +44,7 @@ class Outcome(NamedTuple):
     """What a step found: sums over all processes, and the length of the gradient before it was clipped."""
 
     total: float
-    count: float
+    n_counted: float
     tokens: int
     grad_norm: float
 

@@ -47,6 +47,7 @@ def _check_trainer(
     folder: Any = None,
     callbacks: Any = (),
     settings: Any = None,
+    parameter_groups: Any = None,
     show_progress: Any = None,
     tensorboard: Any = False,
 ) -> None:
@@ -94,6 +95,9 @@ class Trainer:
     settings
         What else decides what is computed, such as the names of the texts, as JSON can hold it. A checkpoint with other
         settings is refused.
+    parameter_groups
+        Dicts of ``params``, and if wanted ``lr_scale``, which multiplies the learning rate, and ``weight_decay``. What
+        is in none is frozen. All parameters alike by default; of any group, matrices decay and vectors do not.
     show_progress
         Whether to show a bar; where somebody can see it by default.
     tensorboard
@@ -117,6 +121,7 @@ class Trainer:
         folder: str | Path | None = None,
         callbacks: Sequence[Callback] = (),
         settings: Mapping[str, Any] | None = None,
+        parameter_groups: Sequence[dict[str, Any]] | None = None,
         show_progress: bool | None = None,
         tensorboard: bool = False,
     ) -> None:
@@ -135,7 +140,7 @@ class Trainer:
 
         self.team = Team()
         self.random = RandomStream(config.seed + self.team.rank, self.team.device)
-        optimizer = make_optimizer(model, config)
+        optimizer = make_optimizer(model, config, parameter_groups)
         self.objective = self.team.prepare(Objective(model, loss), optimizer)
         self.optimizer = optimizer
         self.stepper = Stepper(self.team, self.objective, optimizer, config)
@@ -268,7 +273,7 @@ class Trainer:
         if self.ema is not None:
             self.ema.update()
         self.step += 1
-        self.meter.add(outcome.total, outcome.count, outcome.tokens)
+        self.meter.add(outcome.total, outcome.n_counted, outcome.tokens)
         self.meter.loading_seconds += loaded - began
         self.meter.window_seconds += time.perf_counter() - began
         self._after_step()

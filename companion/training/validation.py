@@ -1,6 +1,6 @@
 """The mean loss over texts that are not trained on."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -11,8 +11,6 @@ from companion.training.batches import Batch, cut, on, require_batch
 from companion.training.randomness import RandomStream
 from companion.training.team import Team
 
-BatchSource = Callable[[int], Batch]
-Batches = Sequence[Batch] | BatchSource
 COLUMN = "validation_loss"
 
 
@@ -20,12 +18,14 @@ def as_sets(validation: Any) -> dict[str, Any]:
     """Return validation sets by the name of their column."""
     if validation is None:
         return {}
+    sets: dict[str, Any]
     if isinstance(validation, Mapping):
         sets = {f"{COLUMN}_{name}": batches for name, batches in validation.items()}
     else:
         sets = {COLUMN: validation}
     for batches in sets.values():
-        if not hasattr(batches, "__len__") or not (callable(batches) or hasattr(batches, "__getitem__")):
+        gives_batches = callable(batches) or hasattr(batches, "__getitem__")
+        if not hasattr(batches, "__len__") or not gives_batches:
             raise TypeError(
                 "validation must be a list of batches, a function from a number to a batch that has a length, or a "
                 f"dict of names to these, got {describe(batches)[:200]}"
@@ -36,8 +36,9 @@ def as_sets(validation: Any) -> dict[str, Any]:
 
 
 def _each(batches: Any) -> Iterator[Batch]:
-    get = batches if callable(batches) else batches.__getitem__
-    for i in range(len(batches)):
+    count = len(batches)
+    get: Any = batches if callable(batches) else batches.__getitem__
+    for i in range(count):
         batch = get(i)
         require_batch(batch, f"validation batch {i}")
         yield batch

@@ -1,5 +1,6 @@
 """Muon: the update of a matrix made orthogonal, so that it moves all directions alike."""
 
+import itertools
 import math
 from typing import Any
 
@@ -155,11 +156,10 @@ class Muon(WrittenOptimizer):
         rounds: int = 5,
         dtype: torch.dtype | None = None,
     ) -> None:
-        groups = [group | {"is_matrix": True} for group in as_groups("matrices", matrices)]
-        for group in groups:
-            for parameter in group["params"]:
-                if parameter.dim() != 2:
-                    raise ValueError(f"matrices must have two axes each, got {describe(parameter.data)}; add to others")
+        groups: list[Group] = [group | {"is_matrix": True} for group in as_groups("matrices", matrices)]
+        for parameter in itertools.chain.from_iterable(group["params"] for group in groups):
+            if parameter.dim() != 2:
+                raise ValueError(f"matrices must have two axes each, got {describe(parameter.data)}; add to others")
         groups += [group | {"is_matrix": False} for group in as_groups("others", others)]
         require_some(groups)
         super().__init__(groups, {"lr": lr, "weight_decay": weight_decay, "betas": betas, "eps": eps})
