@@ -4,7 +4,7 @@ from companion.data.corpus.bucketing import Bucketed
 from companion.data.corpus.cleaning import clean_texts
 from companion.data.corpus.duplicates import drop_duplicates
 from companion.data.corpus.packing import PackedRows
-from companion.data.corpus.prepare import Corpus, prepare_corpus
+from companion.data.corpus.prepare import Corpus, Texts, choose_texts, prepare_corpus
 from companion.data.corpus.report import Kept, Report
 from companion.data.corpus.shards import Shards
 from companion.data.corpus.splitting import Split, SplitReport, split_documents
@@ -18,6 +18,8 @@ __all__ = [
     "Shards",
     "Split",
     "SplitReport",
+    "Texts",
+    "choose_texts",
     "clean_texts",
     "drop_duplicates",
     "prepare_corpus",

@@ -6,19 +6,28 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
-from hashlib import blake2b, file_digest
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from companion._optional import optional_import
-from companion._validation import describe, require_count
+from companion._validation import require_count
+from companion.data.corpus.encoding import (
+    Encode,
+    EncodeBatch,
+    batch_encoder,
+    digest,
+    fingerprint_of,
+    ids_of,
+    tokenizer_of,
+)
 from companion.data.errors import DataError
 from companion.tokenization import Tokenizer
 from companion.tokenization.base import require_text, require_texts
@@ -27,12 +36,10 @@ MANIFEST = "shards.json"
 FORMAT = 1  # raised when the same texts and settings give other files
 PART = 2_000_000  # characters of the texts in one file, about: what a build that was killed loses at most
 
-Encode = Callable[[list[str]], list[np.ndarray]]
-
 
 def build_shards(
     texts: Iterable[str],
-    encode: Tokenizer | Callable[[str], Sequence[int]],
+    encode: Encode,
     folder: Path,
     *,
     begin: Sequence[int],
@@ -43,88 +50,25 @@ def build_shards(
 ) -> None:
     """Do what `Shards.build` says."""
     require_texts("texts", texts)
+    name = fingerprint_of(encode, fingerprint)
     if vocab_size is None and isinstance(tokenizer := tokenizer_of(encode), Tokenizer):
         vocab_size = tokenizer.vocab_size
     if vocab_size is not None:
         require_count("vocab_size", vocab_size)
-    before, after = (ids_of(name, ids, vocab_size) for name, ids in (("begin", begin), ("end", end)))
+    before, after = ids_of("begin", begin, vocab_size), ids_of("end", end, vocab_size)
     settings = {
         "format": FORMAT,
-        "encode": fingerprint or fingerprint_of(encode),
+        "encode": name,
         "begin": before.tolist(),
         "end": after.tolist(),
         "vocab_size": vocab_size,
     }
+    console = Console(stderr=True, quiet=not progress)
     writer = Writer(folder, settings, batch_encoder(encode, before, after, vocab_size))
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with explained(folder), FileLock(folder.parent / f".{folder.name}.lock"):
-        writer.write(texts, progress)
-
-
-def tokenizer_of(encode: Any) -> Any:
-    """Return the tokenizer when ``encode`` is one or its method, else what was given."""
-    owner = getattr(encode, "__self__", None)
-    return owner if isinstance(owner, Tokenizer) and encode.__name__ == "encode" else encode
-
-
-def fingerprint_of(encode: Any) -> str:
-    """Return a name of what a tokenizer does.
-
-    Raises
-    ------
-    TypeError
-        If ``encode`` cannot be called.
-    ValueError
-        If it is a function, which cannot say when it changes.
-    """
-    tokenizer = tokenizer_of(encode)
-    if isinstance(tokenizer, Tokenizer):
-        content = [type(tokenizer).__name__, tokenizer.to_json(), tokenizer.special_tokens]
-        return digest(json.dumps(content, sort_keys=True).encode())
-    if not callable(encode):
-        raise TypeError(f"encode must be a tokenizer or a function from a text to ids, got {describe(encode)}")
-    raise ValueError(
-        "fingerprint must be given when encode is a function, which cannot say when it changes: pass a name that "
-        "changes whenever the ids do, or pass a tokenizer of companion.tokenization"
-    )
-
-
-def digest(*parts: bytes) -> str:
-    """Return a short hash of several byte strings."""
-    result = blake2b(digest_size=16)
-    for part in parts:
-        result.update(len(part).to_bytes(8, "little") + part)
-    return result.hexdigest()
-
-
-def ids_of(name: str, ids: Any, vocab_size: int | None) -> np.ndarray:
-    """Return token ids as an array, or say what is wrong with them."""
-    try:
-        values = np.asarray(ids)
-        whole = values.ndim == 1 and (not values.size or np.issubdtype(values.dtype, np.integer))
-    except (ValueError, OverflowError):  # a ragged list, or a number beyond 64 bits
-        whole = False
-    if not whole:
-        raise TypeError(f"{name} must be a list of token ids, which are integers, got {describe(ids)}")
-    limit = min(vocab_size or 2**31, 2**31)
-    least, most = (int(values.min()), int(values.max())) if values.size else (0, 0)
-    if least < 0 or most >= limit:
-        wrong = least if least < 0 else most
-        raise ValueError(f"{name} must be token ids from 0 to {limit - 1}, got {wrong}; is it of another tokenizer?")
-    return values.astype(np.int32)
-
-
-def batch_encoder(encode: Any, before: np.ndarray, after: np.ndarray, vocab_size: int | None) -> Encode:
-    """Return a function from texts to checked ids with what goes before and after them."""
-    tokenizer = tokenizer_of(encode)
-    many = (
-        tokenizer.encode_batch if isinstance(tokenizer, Tokenizer) else lambda texts: [encode(text) for text in texts]
-    )
-
-    def batch(texts: list[str]) -> list[np.ndarray]:
-        return [np.concatenate([before, ids_of("encode(text)", ids, vocab_size), after]) for ids in many(texts)]
-
-    return batch
+    with explained(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder, console):
+        writer.write(texts, console)
 
 
 def parts_of(texts: Iterable[str]) -> Iterator[list[str]]:
@@ -149,7 +93,7 @@ class Writer:
     that is there already need not be made again, and one of other texts or another tokenizer is never taken for it.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any], encode: Encode):
+    def __init__(self, folder: Path, settings: dict[str, Any], encode: EncodeBatch):
         self.folder = folder
         self.work = folder.parent / f".{folder.name}.building"
         self.settings = settings
@@ -158,40 +102,45 @@ class Writer:
         wide = settings["vocab_size"] is None or settings["vocab_size"] > 2**16
         self.dtype = "int32" if wide else "uint16"
 
-    def write(self, texts: Iterable[str], progress: bool) -> None:
-        """Write what is missing, then move the folder to its place."""
+    def write(self, texts: Iterable[str], console: Console) -> None:
+        """Write what is missing, then move the folder to its place; or see that it is there and holds just this."""
         done = self._finished()
-        total = len(texts) if hasattr(texts, "__len__") else None  # type: ignore[arg-type]
         parts: list[dict[str, Any]] = []
-        with bar(progress) as shown:
-            task = shown.add_task(f"tokenising into {self.folder.name}", total=total)
+        with bar(console) as shown:
+            task = shown.add_task(
+                f"tokenising {self.folder.name}", total=len(texts) if isinstance(texts, Sized) else None
+            )
             for number, held in enumerate(parts_of(texts)):
-                parts.append(self._part(number, held, done))
+                content = digest(self.key, *(text.encode() for text in held))
+                parts.append(self._part(number, content, held) if done is None else self._same(number, content, done))
                 shown.advance(task, len(held))
-        manifest = {
-            "fingerprint": digest(self.key, *(part["texts"].encode() for part in parts)),
-            "documents": sum(part["documents"] for part in parts),
-            "tokens": sum(part["tokens"] for part in parts),
-            "vocab_size": self.settings["vocab_size"],
-            "settings": self.settings,
-            "parts": parts,
-        }
         if done is not None:
-            if done["fingerprint"] != manifest["fingerprint"]:
+            if len(done["parts"]) != len(parts):
                 raise self._other(done)
             return
         if not parts:
             raise ValueError("texts must hold at least one document, got none")
-        self._publish(manifest)
+        manifest = {
+            "fingerprint": digest(self.key, *(part["texts"].encode() for part in parts)),
+            "documents": sum(part["documents"] for part in parts),
+            "tokens": sum(part["tokens"] for part in parts),
+            "settings": self.settings,
+            "parts": parts,
+        }
+        with explained(self.folder):
+            self._publish(manifest)
 
     def _finished(self) -> dict[str, Any] | None:
-        try:
-            return json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            pass
+        if (self.folder / MANIFEST).exists():
+            return read_manifest(self.folder)
         if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise ValueError(f"folder must not exist or hold shards, but {self.folder} holds something else")
+            raise ValueError(f"folder must be a new one or hold shards, but {self.folder} holds something else")
         return None
+
+    def _same(self, number: int, content: str, done: dict[str, Any]) -> dict[str, Any]:
+        if number >= len(done["parts"]) or done["parts"][number]["texts"] != content:
+            raise self._other(done)
+        return done["parts"][number]
 
     def _other(self, done: dict[str, Any]) -> ValueError:
         changed = [name for name, value in self.settings.items() if done["settings"].get(name) != value]
@@ -200,75 +149,120 @@ class Writer:
             f"(changed: {', '.join(changed) or 'texts'}); choose another folder or delete that one"
         )
 
-    def _part(self, number: int, texts: list[str], done: dict[str, Any] | None) -> dict[str, Any]:
-        content = digest(self.key, *(text.encode() for text in texts))
-        if done is not None:
-            same = number < len(done["parts"]) and done["parts"][number]["texts"] == content
-            if not same:
-                raise self._other(done)
-            return done["parts"][number]
-        name = f"part-{number:05d}-{content}"
-        record = self.work / f"{name}.json"
+    def _part(self, number: int, content: str, texts: list[str]) -> dict[str, Any]:
+        record = self.work / f"part-{number:05d}-{content}.json"
         if record.exists():
             return json.loads(record.read_text(encoding="utf-8"))
-        self.work.mkdir(exist_ok=True)
         documents = self.encode(texts)
-        path = self.work / f"{name}.arrow"
-        write_arrow(path, documents, self.dtype)
-        with path.open("rb") as file:
-            checksum = file_digest(file, "sha256").hexdigest()
-        described = {
-            "file": path.name,
-            "texts": content,
-            "documents": len(documents),
-            "tokens": sum(map(len, documents)),
-            "bytes": path.stat().st_size,
-            "sha256": checksum,
-        }
-        write_whole(record, json.dumps(described))
+        path = record.with_suffix(".arrow")
+        with explained(self.folder):
+            self.work.mkdir(exist_ok=True)
+            write_arrow(path, documents, self.dtype)
+            with path.open("rb") as file:
+                checksum = file_digest(file, "sha256").hexdigest()
+            described = {
+                "file": path.name,
+                "texts": content,
+                "documents": len(documents),
+                "tokens": sum(map(len, documents)),
+                "bytes": path.stat().st_size,
+                "sha256": checksum,
+            }
+            write_whole(record, json.dumps(described))  # last: its presence means that the part is whole
         return described
 
     def _publish(self, manifest: dict[str, Any]) -> None:
-        wanted = {part["file"] for part in manifest["parts"]}
-        for path in self.work.iterdir():
-            if path.name not in wanted:
-                path.unlink()
         write_whole(self.work / MANIFEST, json.dumps(manifest, indent=1))
+        wanted = {MANIFEST, *(part["file"] for part in manifest["parts"])}
         if self.folder.exists():
             self.folder.rmdir()  # an empty one
         self.work.replace(self.folder)
+        for path in list(self.folder.iterdir()):  # records, and parts of a build that went another way
+            if path.name not in wanted:
+                path.unlink()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read what a finished folder holds.
+
+    Raises
+    ------
+    FileNotFoundError
+        If nothing was built there.
+    DataError
+        If the file is damaged or of another version of this package.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        version = manifest["settings"]["format"]
+        if not all(isinstance(part["file"], str) and part["bytes"] >= 0 for part in manifest["parts"]):
+            raise ValueError
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(f"there are no shards in {folder}: make them with Shards.build") from None
+    except (ValueError, TypeError, KeyError):
+        raise DataError(f"{path} is damaged: delete the folder and build it again") from None
+    if version != FORMAT:
+        raise DataError(f"{folder} has the format {version}, not {FORMAT}: delete the folder and build it again")
+    return manifest
 
 
 def write_arrow(path: Path, documents: list[np.ndarray], dtype: str) -> None:
     """Write documents as one Arrow file that `datasets` maps into memory."""
-    pa = optional_import("pyarrow", extra="labs", purpose="to write tokenised texts")
-    writing = optional_import("datasets.arrow_writer", extra="labs", purpose="to write tokenised texts")
-    datasets = optional_import("datasets", extra="labs", purpose="to write tokenised texts")
+    purpose = "to write tokenised texts"
+    pa = optional_import("pyarrow", extra="labs", purpose=purpose)
+    datasets = optional_import("datasets", extra="labs", purpose=purpose)
+    writing = optional_import("datasets.arrow_writer", extra="labs", purpose=purpose)
+    offsets = np.cumsum([0] + [len(document) for document in documents])
+    if offsets[-1] >= 2**31:
+        raise ValueError(f"a document must have fewer than 2**31 tokens, got {offsets[-1]}; cut it")
     features = datasets.Features({"input_ids": datasets.Sequence(datasets.Value(dtype))})
-    offsets = np.cumsum([0] + [len(document) for document in documents]).astype(np.int32)
     values = np.concatenate(documents).astype(dtype)
-    column = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
-    with writing.ArrowWriter(features=features, path=str(path)) as writer:
-        writer.write_table(pa.table({"input_ids": column}))
-        writer.finalize()
-    with path.open("rb+") as file:
+    column = pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(values))
+    with path.open("wb") as file:
+        with writing.ArrowWriter(features=features, stream=pa.PythonFile(file)) as writer:
+            writer.write_table(pa.table({"input_ids": column}))
+            writer.finalize(close_stream=False)
+        file.flush()
         os.fsync(file.fileno())
 
 
 def write_whole(path: Path, text: str) -> None:
     """Write a small file whole or not at all."""
     beside = path.with_name(path.name + ".tmp")
-    with beside.open("w", encoding="utf-8") as file:
+    with beside.open("w", encoding="utf-8", newline="\n") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
 
 
-def bar(progress: bool) -> Progress:
-    """Return a progress bar on standard error."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} texts"), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True), disable=not progress)
+def bar(console: Console) -> Progress:
+    """Return a progress bar that counts texts."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed} texts"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+@contextmanager
+def locked(folder: Path, console: Console) -> Iterator[None]:
+    """Keep other builds out of a folder; the system frees the lock of a process that dies."""
+    lock = FileLock(folder.parent / f".{folder.name}.lock")
+    with explained(folder):
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            console.print(f"waiting for another process that is building {folder}", soft_wrap=True)
+            lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -277,10 +271,10 @@ def explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        free = shutil.disk_usage(folder.parent).free / 1e6 if folder.parent.exists() else 0
-        reason = f"the disk is full ({free:.0f} MB free)" if full else str(error.strerror or error)
+        reason = error.strerror or str(error)
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            reason = f"the disk is full ({shutil.disk_usage(folder.parent).free / 1e6:.1f} MB are free)"
         raise DataError(
             f"cannot write shards into {folder}: {reason}. Make room there or choose a folder on another disk; "
-            "the same command goes on where it stopped."
+            "the same call goes on where it stopped."
         ) from error

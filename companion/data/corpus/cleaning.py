@@ -18,7 +18,7 @@ def _check_share(name: str, value: Any) -> None:
 
 
 def _check(
-    texts: Any, *, form: Any = "NFC", min_characters: Any = 1, min_letters: Any = 0.5, max_repeated: Any = 0.3
+    texts: Any, *, form: Any = "NFC", min_characters: Any = 10, min_letters: Any = 0.5, max_repeated: Any = 0.3
 ) -> None:
     require_texts("texts", texts)
     require_count("min_characters", min_characters)
@@ -31,7 +31,7 @@ def clean_texts(
     texts: Iterable[str],
     *,
     form: Form | None = "NFC",
-    min_characters: int = 20,
+    min_characters: int = 10,
     min_letters: float = 0.5,
     max_repeated: float = 0.3,
 ) -> Kept:

@@ -1,4 +1,4 @@
-"""Finding texts that are almost the same with datasketch: signatures by MinHash, candidates by LSH, and an exact look."""
+"""Texts that are almost the same, found with datasketch: signatures, candidates by their bands, and an exact look."""
 
 from __future__ import annotations
 

@@ -23,7 +23,6 @@ def permutation(n: int, *parts: int | str) -> Int64[np.ndarray, " n"]:
 
     Sorted by a keyed hash instead of shuffled: NumPy does not promise the same permutation in its next version.
     """
-    keys = scramble(
-        scramble(np.arange(n, dtype=np.uint64) ^ np.uint64(key_of(*parts))) + np.uint64(key_of("2", *parts))
-    )
+    first, second = np.uint64(key_of("first", *parts)), np.uint64(key_of("second", *parts))
+    keys = scramble(scramble(np.arange(n, dtype=np.uint64) ^ first) + second)
     return np.argsort(keys, kind="stable")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,9 @@ from jaxtyping import Int64
 
 from companion._optional import optional_import
 from companion._validation import require_count
-from companion.data.corpus.building import MANIFEST, build_shards
+from companion.data.corpus.building import build_shards, read_manifest
+from companion.data.corpus.encoding import Encode
 from companion.data.errors import DataError
-from companion.tokenization import Tokenizer
-
-FORMAT = 1
 
 
 class Shards:
@@ -47,7 +44,7 @@ class Shards:
     @staticmethod
     def build(
         texts: Iterable[str],
-        encode: Tokenizer | Callable[[str], Sequence[int]],
+        encode: Encode,
         folder: str | os.PathLike[str],
         *,
         begin: Sequence[int] = (),
@@ -110,12 +107,7 @@ class Shards:
             If a file is missing or has not the size it was written with.
         """
         folder = Path(folder).absolute()
-        try:
-            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise FileNotFoundError(f"there are no shards in {folder}: build them with Shards.build") from None
-        except ValueError:
-            raise DataError(f"{folder / MANIFEST} is damaged: delete the folder and build it again") from None
+        manifest = read_manifest(folder)
         for part in manifest["parts"]:
             path = folder / part["file"]
             size = path.stat().st_size if path.exists() else None
@@ -150,7 +142,7 @@ class Shards:
     @property
     def vocab_size(self) -> int | None:
         """One more than the largest id there may be, or None if it was not said."""
-        return self.manifest["vocab_size"]
+        return self.manifest["settings"]["vocab_size"]
 
     @property
     def lengths(self) -> Int64[np.ndarray, " document"]:

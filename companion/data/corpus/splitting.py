@@ -11,6 +11,7 @@ import numpy as np
 from companion._validation import require_count, require_finite, requires
 from companion.data.corpus.duplicates import Finder, check_finding
 from companion.data.corpus.order import permutation
+from companion.data.corpus.overlap import anchors
 from companion.tokenization.base import require_texts
 
 
@@ -84,6 +85,7 @@ def _check(
     seed: Any = 0,
     groups: Any = None,
     threshold: Any = 0.7,
+    stretch: Any = 100,
     size: Any = 5,
 ) -> None:
     require_texts("texts", texts)
@@ -91,7 +93,7 @@ def _check(
     if not 0 < validation < 1:
         raise ValueError(f"validation must be above 0 and below 1, got {validation}")
     check_finding(threshold=threshold, size=size, seed=seed)
-    require_count("seed", seed, minimum=0)
+    require_count("stretch", stretch, minimum=2)
 
 
 @requires(_check)
@@ -102,9 +104,13 @@ def split_documents(
     seed: int = 0,
     groups: Sequence[Hashable] | None = None,
     threshold: float = 0.7,
+    stretch: int = 100,
     size: int = 5,
 ) -> Split:
-    """Split a corpus in two so that no text of one part is like a text of the other.
+    """Split a corpus in two so that what is measured on one part was not seen in the other.
+
+    Texts that share something stay on one side: those that are almost the same, those with a long stretch in common
+    (a quotation, a passage in two collections), and those that are said to belong together.
 
     Parameters
     ----------
@@ -119,8 +125,11 @@ def split_documents(
         belongs to no group.
     threshold
         The least Jaccard similarity of texts that stay together.
+    stretch
+        No stretch of this many bytes of UTF-8 is in both parts: 100 are 100 letters of English or 33 characters of
+        Chinese. The shorter, the more texts hang together by formulas that many of them have.
     size
-        The length of a shingle in characters.
+        The length of a shingle in characters, for the similarity.
 
     Returns
     -------
@@ -136,10 +145,14 @@ def split_documents(
         When datasketch is missing; the message says how to install it.
     """
     given = list(texts)
+    for index, text in enumerate(given):
+        if not isinstance(text, str):
+            raise TypeError(f"texts[{index}] must be a string, got {type(text).__name__}")
     if groups is not None and len(groups) != len(given):
         raise ValueError(f"groups must have one entry for each of the {len(given)} texts, got {len(groups)}")
     related = Groups(len(given))
     merge_named(related, groups or ())
+    merge_sharing(related, given, stretch)
     merge_alike(related, given, threshold=threshold, size=size, seed=seed)
     sets = related.sets()
     if len(sets) < 2:
@@ -166,6 +179,14 @@ def merge_named(related: Groups, groups: Sequence[Hashable]) -> None:
     for index, group in enumerate(groups):
         if group is not None:
             related.merge(first.setdefault(group, index), index)
+
+
+def merge_sharing(related: Groups, texts: list[str], stretch: int) -> None:
+    """Merge texts that have a stretch of so many bytes in common."""
+    first: dict[int, int] = {}
+    for index, text in enumerate(texts):
+        for anchor in anchors(text, stretch).tolist():
+            related.merge(first.setdefault(anchor, index), index)
 
 
 def merge_alike(related: Groups, texts: list[str], *, threshold: float, size: int, seed: int) -> None:
