@@ -202,6 +202,28 @@ class ModernDecoder(PretrainedModel):
         ValueError
             If a shape does not fit, the text is longer than max_len, a token is unknown, or the caches disagree.
         """
+        x = self._read(input_ids, caches, attention_mask, document_ids)
+        return F.linear(x, self.token_embedding.weight) if self.head is None else self.head(x)
+
+    @requires(_check_forward)
+    def encode(
+        self,
+        input_ids: Int[Tensor, "batch pos"],
+        caches: list[KVCache] | None = None,
+        *,
+        attention_mask: Int[Tensor, "batch key"] | Bool[Tensor, "batch key"] | None = None,
+        document_ids: Int[Tensor, "batch pos"] | None = None,
+    ) -> Float[Tensor, "batch pos d_model"]:
+        """Return the vector of each token, from which :meth:`forward` scores the next; takes and raises the same."""
+        return self._read(input_ids, caches, attention_mask, document_ids)
+
+    def _read(
+        self,
+        input_ids: Tensor,
+        caches: list[KVCache] | None,
+        attention_mask: Tensor | None,
+        document_ids: Tensor | None,
+    ) -> Float[Tensor, "batch pos d_model"]:
         n_read = caches[0].length if caches else 0
         if document_ids is not None:
             positions = document_positions(document_ids)
@@ -211,8 +233,9 @@ class ModernDecoder(PretrainedModel):
             positions = torch.arange(n_read, n_read + input_ids.shape[1], device=input_ids.device)[None]
         x = look_up(self.token_embedding, "input_ids", input_ids, "vocab_size")
         x = F.dropout(x, self.config.dropout, self.training)
-        x = self.decoder(x, attention_mask, document_ids=document_ids, rotation=self.rotary(positions), caches=caches)
-        return F.linear(x, self.token_embedding.weight) if self.head is None else self.head(x)
+        return self.decoder(
+            x, attention_mask, document_ids=document_ids, rotation=self.rotary(positions), caches=caches
+        )
 
     def new_caches(self, batch: int, max_len: int | None = None) -> list[KVCache]:
         """Make empty caches, of this model's dtype and on its device.

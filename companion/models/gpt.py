@@ -174,6 +174,28 @@ class GPT(PretrainedModel):
         ValueError
             If a shape does not fit, the text is longer than max_len, a token is unknown, or the caches disagree.
         """
+        x = self._read(input_ids, caches, attention_mask, document_ids)
+        return F.linear(x, self.token_embedding.weight)
+
+    @requires(_check_forward)
+    def encode(
+        self,
+        input_ids: Int[Tensor, "batch pos"],
+        caches: list[KVCache] | None = None,
+        *,
+        attention_mask: Int[Tensor, "batch key"] | Bool[Tensor, "batch key"] | None = None,
+        document_ids: Int[Tensor, "batch pos"] | None = None,
+    ) -> Float[Tensor, "batch pos d_model"]:
+        """Return the vector of each token, from which :meth:`forward` scores the next; takes and raises the same."""
+        return self._read(input_ids, caches, attention_mask, document_ids)
+
+    def _read(
+        self,
+        input_ids: Tensor,
+        caches: list[KVCache] | None,
+        attention_mask: Tensor | None,
+        document_ids: Tensor | None,
+    ) -> Float[Tensor, "batch pos d_model"]:
         n_read = caches[0].length if caches else 0
         if document_ids is not None:
             positions = document_positions(document_ids)
@@ -183,8 +205,7 @@ class GPT(PretrainedModel):
             positions = slice(n_read, n_read + input_ids.shape[1])
         x = look_up(self.token_embedding, "input_ids", input_ids, "vocab_size") + self.position_embedding(positions)
         x = F.dropout(x, self.config.dropout, self.training)
-        x = self.decoder(x, attention_mask, document_ids=document_ids, caches=caches)
-        return F.linear(x, self.token_embedding.weight)
+        return self.decoder(x, attention_mask, document_ids=document_ids, caches=caches)
 
     def new_caches(self, batch: int, max_len: int | None = None) -> list[KVCache]:
         """Make empty caches, of this model's dtype and on its device.
