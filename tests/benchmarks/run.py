@@ -10,10 +10,10 @@ sys.path.insert(0, str(ROOT))  # run as a file, and sharing the tests' tables of
 import torch  # noqa: E402
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: E402
 
-from tests.benchmarks import attention, decoding, embeddings, tokenization, training  # noqa: E402
+from tests.benchmarks import attention, decoding, embeddings, masked, tokenization, training  # noqa: E402
 from tests.benchmarks.measure import markdown, merge, run, summarise  # noqa: E402
 
-MODULES = (tokenization, embeddings, attention, decoding, training)
+MODULES = (tokenization, embeddings, attention, decoding, training, masked)
 BENCHMARKS = [benchmark for module in MODULES for benchmark in module.BENCHMARKS]
 ROUNDS, QUICK_ROUNDS = 11, 3
 
