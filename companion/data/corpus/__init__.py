@@ -6,6 +6,7 @@ from companion.data.corpus.duplicates import drop_duplicates
 from companion.data.corpus.packing import PackedRows
 from companion.data.corpus.prepare import Corpus, Texts, choose_texts, prepare_corpus
 from companion.data.corpus.report import Kept, Report
+from companion.data.corpus.sentences import split_sentences
 from companion.data.corpus.shards import Shards
 from companion.data.corpus.splitting import Split, SplitReport, split_documents
 
@@ -24,4 +25,5 @@ __all__ = [
     "drop_duplicates",
     "prepare_corpus",
     "split_documents",
+    "split_sentences",
 ]

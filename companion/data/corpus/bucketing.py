@@ -113,6 +113,7 @@ class Bucketed:
         positions = sum(len(pieces) * self._width(pieces) for pieces in self._plan(0))
         return 1 - int((self._stops - self._starts).sum()) / positions
 
+    @requires(lambda self, step: require_count("step", step, minimum=0))
     def __call__(self, step: int) -> dict[str, Tensor]:
         """Return the batch of a step, counted from 0 and through all epochs.
 
@@ -121,7 +122,6 @@ class Bucketed:
         dict
             ``input_ids``, and ``attention_mask``, true where there is a token.
         """
-        require_count("step", step, minimum=0)
         epoch, at = divmod(step, len(self))
         pieces = self._plan(epoch)[at]
         shape = (len(pieces), self._width(pieces))

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from companion._optional import optional_import
-from companion._validation import require_count
+from companion._validation import describe, require_count
 from companion.data.corpus.encoding import (
     Encode,
     EncodeBatch,
@@ -37,6 +37,33 @@ FORMAT = 1  # raised when the same texts and settings give other files
 PART = 2_000_000  # characters of the texts in one file, about: what a build that was killed loses at most
 
 
+def check_folder(folder: Any) -> None:
+    """Raise unless this is a path."""
+    if not isinstance(folder, str | os.PathLike):
+        raise TypeError(f"folder must be a path, got {describe(folder)}")
+
+
+def check_build(
+    texts: Any,
+    encode: Any,
+    folder: Any,
+    *,
+    begin: Any = (),
+    end: Any = (),
+    vocab_size: Any = None,
+    fingerprint: Any = None,
+    progress: Any = True,
+) -> None:
+    """Raise unless these are arguments of `Shards.build`."""
+    require_texts("texts", texts)
+    check_folder(folder)
+    if vocab_size is not None:
+        require_count("vocab_size", vocab_size)
+    fingerprint_of(encode, fingerprint)
+    ids_of("begin", begin, vocab_size)
+    ids_of("end", end, vocab_size)
+
+
 def build_shards(
     texts: Iterable[str],
     encode: Encode,
@@ -49,12 +76,9 @@ def build_shards(
     progress: bool,
 ) -> None:
     """Do what `Shards.build` says."""
-    require_texts("texts", texts)
     name = fingerprint_of(encode, fingerprint)
     if vocab_size is None and isinstance(tokenizer := tokenizer_of(encode), Tokenizer):
         vocab_size = tokenizer.vocab_size
-    if vocab_size is not None:
-        require_count("vocab_size", vocab_size)
     before, after = ids_of("begin", begin, vocab_size), ids_of("end", end, vocab_size)
     settings = {
         "format": FORMAT,

@@ -85,7 +85,9 @@ def batch_encoder(encode: Encode, before: np.ndarray, after: np.ndarray, vocab_s
     tokenizer = tokenizer_of(encode)
 
     def batch(texts: list[str]) -> list[np.ndarray]:
-        many = tokenizer.encode_batch(texts) if isinstance(tokenizer, Tokenizer) else map(encode, texts)
+        many = (
+            tokenizer.encode_batch(texts) if isinstance(tokenizer, Tokenizer) else [tokenizer(text) for text in texts]
+        )
         return [np.concatenate([before, ids_of("encode(text)", ids, vocab_size), after]) for ids in many]
 
     return batch

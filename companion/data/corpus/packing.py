@@ -157,7 +157,7 @@ class PackedRows:
             raise ValueError(f"shards must hold at least one token, got {shards!r}")
         plan = self._make_plan(0)
         self._last_plan = 0, plan
-        self._n_batches = -(-plan.n_rows // batch_size)
+        self._n_rows = plan.n_rows
 
     def _plan(self, epoch: int) -> Plan:
         last, plan = self._last_plan  # in one go: another thread may change it
@@ -174,13 +174,14 @@ class PackedRows:
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch, which is the same for all."""
-        return self._n_batches
+        return -(-self._n_rows // self.batch_size)
 
     @property
     def fill(self) -> float:
-        """The share of an epoch's positions that hold a token."""
-        return int(self._lengths.sum()) / (len(self) * self.batch_size * self.length)
+        """The share of the rows' positions that hold a token; rows that only complete a batch are not counted."""
+        return int(self._lengths.sum()) / (self._n_rows * self.length)
 
+    @requires(lambda self, step: require_count("step", step, minimum=0))
     def __call__(self, step: int) -> dict[str, Int64[Tensor, "batch pos"]]:
         """Return the batch of a step, counted from 0 and through all epochs.
 
@@ -189,7 +190,6 @@ class PackedRows:
         dict
             ``input_ids``, and ``document_ids``: the number of the document within its row, -1 at empty positions.
         """
-        require_count("step", step, minimum=0)
         epoch, at = divmod(step, len(self))
         plan = self._plan(epoch)
         shape = (self.batch_size, self.length)

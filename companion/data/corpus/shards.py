@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from companion._optional import optional_import
-from companion._validation import require_count
-from companion.data.corpus.building import build_shards, read_manifest
+from companion._validation import require_count, requires
+from companion.data.corpus.building import build_shards, check_build, check_folder, read_manifest
 from companion.data.corpus.encoding import Encode
 from companion.data.errors import DataError
 
@@ -42,6 +42,7 @@ class Shards:
         self._starts = np.cumsum([0] + [len(chunk) for chunk in chunks]).tolist()
 
     @staticmethod
+    @requires(check_build)
     def build(
         texts: Iterable[str],
         encode: Encode,
@@ -96,6 +97,7 @@ class Shards:
         return Shards.open(folder)
 
     @staticmethod
+    @requires(lambda folder: check_folder(folder))
     def open(folder: str | os.PathLike[str]) -> Shards:
         """Open a folder that `build` made.
 
@@ -153,9 +155,9 @@ class Shards:
     def __len__(self) -> int:
         return self._starts[-1]
 
+    @requires(lambda self, index: require_count("index", index, minimum=0))
     def __getitem__(self, index: int) -> np.ndarray:
         """Return the ids of one document; a view of the file, which cannot be written to."""
-        require_count("index", index, minimum=0)
         if index >= len(self):
             raise IndexError(f"index must be below the number of documents, {len(self)}, got {index}")
         return self.piece(index, 0, None)
