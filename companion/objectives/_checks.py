@@ -19,19 +19,19 @@ def require_ids(name: str, value: Any, axes: str) -> None:
     require_axes(name, value, axes)
 
 
-def require_bool_like(name: str, value: Any, like_name: str, like: Tensor) -> None:
-    """Raise unless ``value`` is a boolean tensor of the shape and on the device of another."""
+def require_bool_like(name: str, value: Any, input_ids: Tensor) -> None:
+    """Raise unless ``value`` is a boolean tensor of the tokens' shape and on their device."""
     if not isinstance(value, Tensor) or value.dtype != torch.bool:
         raise TypeError(f"{name} must be a boolean tensor, got {describe(value)}; compare, e.g. {name} == 1")
-    require_shape_of(name, value, like_name, like)
+    require_shape_of(name, value, input_ids)
 
 
-def require_shape_of(name: str, value: Tensor, like_name: str, like: Tensor) -> None:
-    """Raise unless a tensor has the shape of another and is on its device."""
-    if value.shape != like.shape:
-        raise ValueError(f"{name} must have {like_name}'s shape {tuple(like.shape)}, got {describe(value)}")
-    if value.device != like.device:
-        raise ValueError(f"{name} must be on {like_name}'s device {like.device}, got one on {value.device}")
+def require_shape_of(name: str, value: Tensor, input_ids: Tensor) -> None:
+    """Raise unless a tensor has the tokens' shape and is on their device."""
+    if value.shape != input_ids.shape:
+        raise ValueError(f"{name} must have input_ids' shape {tuple(input_ids.shape)}, got {describe(value)}")
+    if value.device != input_ids.device:
+        raise ValueError(f"{name} must be on input_ids' device {input_ids.device}, got one on {value.device}")
 
 
 def require_generator(generator: Any) -> None:
@@ -51,5 +51,7 @@ def require_id_list(name: str, values: Any) -> None:
     """Raise unless these are tokens' numbers, in a list or the like."""
     if not isinstance(values, Sequence) or isinstance(values, (str, bytes)):
         raise TypeError(f"{name} must be a list of token ids, got {describe(values)}")
+    if all(type(value) is int and value >= 0 for value in values):  # the many are looked at in one go
+        return
     for i, value in enumerate(values):
         require_id(f"{name}[{i}]", value)

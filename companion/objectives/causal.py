@@ -18,10 +18,10 @@ def _check_causal(input_ids: Any, *, attention_mask: Any = None, document_ids: A
                 "attention_mask must be an integer or boolean tensor, 1 for a token and 0 for padding, "
                 f"got {describe(attention_mask)}"
             )
-        require_shape_of("attention_mask", attention_mask, "input_ids", input_ids)
+        require_shape_of("attention_mask", attention_mask, input_ids)
     if document_ids is not None:
         require_ids("document_ids", document_ids, "batch pos")
-        require_shape_of("document_ids", document_ids, "input_ids", input_ids)
+        require_shape_of("document_ids", document_ids, input_ids)
 
 
 @requires(_check_causal)

@@ -50,9 +50,9 @@ def _check_mask(
     require_ids("input_ids", input_ids, "*batch pos")
     require_id("mask_id", mask_id)
     require_count("vocab_size", vocab_size)
-    require_bool_like("maskable", maskable, "input_ids", input_ids)
+    require_bool_like("maskable", maskable, input_ids)
     if word_starts is not None:
-        require_bool_like("word_starts", word_starts, "input_ids", input_ids)
+        require_bool_like("word_starts", word_starts, input_ids)
     for name, value in {"probability": probability, "keep": keep, "random": random}.items():
         require_finite(name, value)
         if not 0 <= value <= 1:
