@@ -146,9 +146,12 @@ def run(texts: Texts, **changes: Any) -> Result:
     start = time.process_time()
     trainer = Trainer(model, next_token_loss, batches, config)
     try:
-        losses = [loss for loss in trainer.run().columns["loss"] if loss is not None]
+        history = trainer.run()
     except NonFiniteError:
         return Result(None, None, [], "", time.process_time() - start)
+    if history.stopped:  # by Ctrl-C, say: half a run is no result
+        raise SystemExit(f"stopped in mid-run: {history.stopped}")
+    losses = [loss for loss in history.columns["loss"] if loss is not None]
     to_bits = 1 / math.log(2) / texts.characters_per_token
     part = max(1, steps // 20)
     curve = [to_bits * statistics.fmean(losses[i : i + part]) for i in range(0, steps - part + 1, part)]
