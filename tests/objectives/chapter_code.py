@@ -111,7 +111,9 @@ def train(reader, loss_of, *, steps, learning_rate=4e-3):
 def exam_of(reader, exam, rows, seed=0, batch=8):
     """Return a function that draws rows and gives the loss of an exam on them."""
     generator = torch.Generator().manual_seed(seed)
-    return lambda: exam_loss(reader, exam, rows[torch.randint(len(rows), (batch,), generator=generator)], generator).mean
+    return lambda: (
+        exam_loss(reader, exam, rows[torch.randint(len(rows), (batch,), generator=generator)], generator).mean
+    )
 
 
 def row_cost(exam, length=64, *, d_model=96, n_layers=3):
