@@ -100,9 +100,12 @@ def _pairs_of(
     while start + 1 < len(sentences):
         end = _fill(sentences, start, max_length, at_least=2)
         middle = int(rng.integers(start + 1, end))
-        first, following = _join(sentences[start:middle]), _join(sentences[middle:end])
+        first, second = _join(sentences[start:middle]), _join(sentences[middle:end])
         is_random = rng.random() < random
-        second = _draw_other(documents, i, following, max_length - len(first), rng) if is_random else following
+        if is_random:
+            # As much is compared with the true next sentence as cutting leaves at least.
+            room = max(max_length - len(first), max_length // 2)
+            second = _draw_other(documents, i, sentences[middle][:room], len(second), rng)
         yield SentencePair(*_cut(first, second, max_length), int(is_random))
         start = middle if is_random else end
 
@@ -121,17 +124,16 @@ def _join(sentences: Sequence[Sentence]) -> list[int]:
 
 
 def _draw_other(
-    documents: Sequence[Sequence[Sentence]], i: int, following: list[int], length: int, rng: np.random.Generator
+    documents: Sequence[Sequence[Sentence]], i: int, truth: Sentence, length: int, rng: np.random.Generator
 ) -> list[int]:
-    """Draw a text of another document that does not begin as the true next one does."""
+    """Draw a text of another document: as long as the true one, or its length would tell, but beginning otherwise."""
     for _ in range(TRIES):
         other = int(rng.integers(len(documents) - 1))
         sentences = documents[other + (other >= i)]
         start = int(rng.integers(len(sentences)))
-        drawn = _join(sentences[start : _fill(sentences, start, length, at_least=1)])
-        shared = min(len(drawn), len(following))
-        if drawn[:shared] != following[:shared]:
-            return drawn
+        shared = min(len(sentences[start]), len(truth))
+        if list(sentences[start][:shared]) != list(truth[:shared]):
+            return _join(sentences[start : _fill(sentences, start, length, at_least=1)])
     raise ValueError(
         f"documents are too alike: {TRIES} texts drawn from others all begin as the true next one does; drop duplicates"
     )
