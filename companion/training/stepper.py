@@ -1,7 +1,7 @@
 """The gradients of a batch, cut into parts over time and over processes, and the update they lead to."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,18 +13,8 @@ from companion.training.config import TrainerConfig
 from companion.training.mode import run_in
 from companion.training.team import Team
 
-
-class LossLike(Protocol):
-    """What a loss returns: the sum over all tokens that count, and how many these are, both without axes."""
-
-    @property
-    def total(self) -> Tensor: ...  # noqa: D102
-
-    @property
-    def count(self) -> Tensor: ...  # noqa: D102
-
-
-LossFunction = Callable[[Any, Batch], LossLike]
+#: From a model and a batch to what has a ``total`` and a ``count``; the loss of a lower layer, known by its shape only.
+LossFunction = Callable[[Any, Batch], Any]
 
 
 class Objective(nn.Module):
@@ -35,7 +25,7 @@ class Objective(nn.Module):
         self.model = model
         self.loss = loss
 
-    def forward(self, batch: Batch) -> LossLike:
+    def forward(self, batch: Batch) -> Any:
         """Compute the loss of a batch."""
         return self.loss(self.model, batch)
 

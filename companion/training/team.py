@@ -33,9 +33,26 @@ class Team:
         self.is_first: bool = self.accelerator.is_main_process
 
     def prepare(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> nn.Module:
-        """Spread a module over the processes; the optimizer follows in place."""
+        """Spread a module over the processes; the optimizer follows in place.
+
+        Raises
+        ------
+        RunError
+            If the launcher asks for shards that join all parameters into one flat vector.
+        """
+        kind = str(self.accelerator.distributed_type).rpartition(".")[2]
+        if kind == "FSDP" and not getattr(self.accelerator, "is_fsdp2", False):
+            # A flat vector has no matrices for Muon, and no names for a checkpoint.
+            raise RunError("FSDP's first version is not supported here; launch with --fsdp_version 2")
         prepared, _ = self.accelerator.prepare(module, optimizer)
         return prepared
+
+    def forget_whole(self, module: nn.Module) -> None:
+        """Drop the whole parameters that a sharded module keeps after it computed something without a gradient."""
+        for part in module.modules():
+            reshard = getattr(part, "reshard", None)
+            if reshard is not None:
+                reshard()
 
     def backward(self, total: Tensor) -> None:
         """Add the gradients of a number."""

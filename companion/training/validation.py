@@ -62,5 +62,6 @@ def mean_loss(compute: Callable[[Batch], Any], objective: nn.Module, batches: An
                 count += part.weight * loss.count.item()
     finally:
         objective.train(was_training)
+        team.forget_whole(objective)
     total, count = team.sum([total, count])
     return total / max(count, 1.0)
