@@ -3,9 +3,9 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
-from companion._validation import require_count, require_finite, requires
+from companion._validation import describe, require_count, require_finite, requires
 from companion.data.corpus.report import Kept, keep
 from companion.tokenization.base import require_texts
 from companion.tokenization.cleaning import Form, clean_text
@@ -21,6 +21,8 @@ def _check(
     texts: Any, *, form: Any = "NFC", min_characters: Any = 10, min_letters: Any = 0.5, max_repeated: Any = 0.3
 ) -> None:
     require_texts("texts", texts)
+    if form is not None and form not in get_args(Form):
+        raise ValueError(f"form must be None or one of {', '.join(get_args(Form))}, got {describe(form)}")
     require_count("min_characters", min_characters)
     _check_share("min_letters", min_letters)
     _check_share("max_repeated", max_repeated)

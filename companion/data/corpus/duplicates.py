@@ -17,6 +17,12 @@ from companion.tokenization.near_duplicates import choose_bands, jaccard, shingl
 N_HASHES = 128
 
 
+def bands_for(threshold: float) -> tuple[int, int]:
+    """Return the numbers of bands and of their rows: at least two bands, for datasketch."""
+    bands, rows = choose_bands(N_HASHES, threshold)
+    return (bands, rows) if bands > 1 else (2, N_HASHES // 2)
+
+
 class Finder:
     """Finds, of the texts it was given, those that are like another one.
 
@@ -29,7 +35,7 @@ class Finder:
         self.threshold, self.size = threshold, size
         # The shingles are hashed already; datasketch takes 32 of their bits.
         self._empty = sketch.MinHash(N_HASHES, seed, hashfunc=lambda value: value)
-        self._index = sketch.MinHashLSH(num_perm=N_HASHES, params=choose_bands(N_HASHES, threshold))
+        self._index = sketch.MinHashLSH(num_perm=N_HASHES, params=bands_for(threshold))
         self._members: dict[int, np.ndarray] = {}
 
     def sketch(self, text: str) -> tuple[np.ndarray, Any]:
