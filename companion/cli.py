@@ -15,7 +15,9 @@ from companion.data.commands import app as data_app
 from companion.data.errors import DataError
 from companion.doctor import doctor
 from companion.exercises.commands import exercises, mutants
+from companion.finetuning.commands import finetune
 from companion.grading.commands import grade
+from companion.pretraining.commands import pretrain
 from companion.publish.commands import release
 
 # What a user can cause and put right: a wrong value, a missing or unreadable file, data that cannot be
@@ -70,6 +72,8 @@ def companion(
 app.add_typer(data_app, name="data")
 app.command()(doctor)
 app.command()(exercises)
+app.command()(finetune)
 app.command()(grade)
 app.command()(mutants)
+app.command()(pretrain)
 app.command()(release)

@@ -132,8 +132,25 @@ def _check_head(
     require_generator(generator)
 
 
-class _Head(nn.Module):
-    """A body, dropout and one linear layer; what of the body the answer does not pass through is frozen."""
+class Head(nn.Module):
+    """A body, dropout and one linear layer; what of the body the answer does not pass through is frozen.
+
+    The heads below say what the layer reads.
+
+    Parameters
+    ----------
+    body
+        The pretrained model.
+    n_outputs
+        How many numbers the layer gives.
+    pooling, dropout, generator
+        As in :class:`TextClassifier`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the body is no model of this package, or has no such pooling.
+    """
 
     needs_pooling: ClassVar[bool] = True
 
@@ -176,7 +193,7 @@ def _unused(body: PretrainedModel, pooling: Pooling | None) -> tuple[str, ...]:
     return ("decoder.", "decoder_bias.", "head.") if isinstance(body, T5) else ("head.",)
 
 
-class TextClassifier(_Head):
+class TextClassifier(Head):
     """Score classes for a text, or for a pair of texts.
 
     Parameters
@@ -214,7 +231,7 @@ class TextClassifier(_Head):
         return self.head(self.features(input_ids, attention_mask, token_type_ids))
 
 
-class TextRegressor(_Head):
+class TextRegressor(Head):
     """Give a text, or a pair of texts, a number.
 
     Parameters
@@ -253,7 +270,7 @@ class TextRegressor(_Head):
         return self.head(self.features(input_ids, attention_mask, token_type_ids)).squeeze(1)
 
 
-class TokenTagger(_Head):
+class TokenTagger(Head):
     """Score tags for every token.
 
     Parameters
@@ -286,7 +303,7 @@ class TokenTagger(_Head):
         return self.head(self.features(input_ids, attention_mask, token_type_ids))
 
 
-class SpanReader(_Head):
+class SpanReader(Head):
     """Score every token as the first and as the last of the answer.
 
     Parameters

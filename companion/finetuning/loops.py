@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from companion._optional import optional_import
 from companion._validation import describe, requires
+from companion.finetuning.heads import Head
 from companion.finetuning.inputs import LabelledBatches
 from companion.finetuning.optimization import layer_groups
 from companion.objectives import Loss
@@ -90,7 +91,9 @@ def train_by_hand(
 
 
 def _groups(model: nn.Module, given: Groups | None) -> Groups:
-    return layer_groups(model) if given is None else given
+    if given is not None:
+        return given
+    return layer_groups(model) if isinstance(model, Head) else [{"params": list(model.parameters())}]
 
 
 @requires(_check)

@@ -8,19 +8,19 @@ from typing import Any
 from torch import nn
 
 from companion._validation import describe, require_count, require_finite, requires
+from companion.finetuning.heads import Head
 
 # Blocks of the stack that the tokens' vectors pass through: the first part of the name is the stack's.
 BLOCK = re.compile(r"^body\.(?:encoder|decoder)\.blocks\.(\d+)\.")
 
 
 def _require_head(model: Any) -> None:
-    if not isinstance(model, nn.Module) or not hasattr(model, "body") or not hasattr(model, "head"):
+    if not isinstance(model, Head):
         raise TypeError(f"model must be a head on a body, such as TextClassifier(...), got {type(model).__name__}")
 
 
-def count_blocks(model: nn.Module) -> int:
+def count_blocks(model: Head) -> int:
     """Return the number of blocks that the tokens' vectors pass through."""
-    _require_head(model)
     return model.body.config.n_layers
 
 
@@ -48,7 +48,7 @@ def _check_groups(model: Any, *, layer_decay: Any = 1.0, head_lr_scale: Any = 1.
 
 
 @requires(_check_groups)
-def layer_groups(model: nn.Module, *, layer_decay: float = 1.0, head_lr_scale: float = 1.0) -> list[dict[str, Any]]:
+def layer_groups(model: Head, *, layer_decay: float = 1.0, head_lr_scale: float = 1.0) -> list[dict[str, Any]]:
     """Sort a model's trained parameters into groups with a learning rate of their own, for the trainer.
 
     The layers near the input hold what is general; they should move less. The head is new and should move more.
@@ -98,7 +98,7 @@ def _check_freeze(model: Any, n_blocks: Any = None) -> None:
 
 
 @requires(_check_freeze)
-def freeze_body(model: nn.Module, n_blocks: int | None = None) -> int:
+def freeze_body(model: Head, n_blocks: int | None = None) -> int:
     """Keep the body, or its lower part, as it was pretrained.
 
     Parameters

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from companion._validation import describe
-from companion.finetuning.heads import Pooling
+from companion.finetuning.heads import Head, Pooling
 from companion.finetuning.inputs import Example, TextInputs
 from companion.finetuning.labels import LabelEncoder, label_name
 from companion.finetuning.losses import balanced_weights
@@ -138,7 +138,7 @@ class Task(ABC):
     @abstractmethod
     def make_model(
         self, body: PretrainedModel, *, pooling: Pooling | None = None, generator: torch.Generator | None = None
-    ) -> nn.Module:
+    ) -> Head:
         """Put the task's head on a body."""
 
     @abstractmethod

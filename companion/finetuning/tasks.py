@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from companion import metrics
-from companion.finetuning.heads import IGNORED, Pooling, SpanReader, TextClassifier, TextRegressor, TokenTagger
+from companion.finetuning.heads import IGNORED, Head, Pooling, SpanReader, TextClassifier, TextRegressor, TokenTagger
 from companion.finetuning.inputs import Encoded, Example, TextInputs, find_words
 from companion.finetuning.losses import classification_loss, regression_loss, span_loss, tagging_loss
 from companion.finetuning.rows import RowError
@@ -45,7 +45,7 @@ class Classification(Task):
 
     def make_model(  # noqa: D102
         self, body: PretrainedModel, *, pooling: Pooling | None = None, generator: torch.Generator | None = None
-    ) -> nn.Module:
+    ) -> Head:
         return TextClassifier(body, self._n_labels(), pooling=pooling, generator=generator)
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:  # noqa: D102
@@ -115,7 +115,7 @@ class Regression(Task):
 
     def make_model(  # noqa: D102
         self, body: PretrainedModel, *, pooling: Pooling | None = None, generator: torch.Generator | None = None
-    ) -> nn.Module:
+    ) -> Head:
         return TextRegressor(body, pooling=pooling, generator=generator)
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:  # noqa: D102
@@ -184,7 +184,7 @@ class Tagging(Task):
 
     def make_model(  # noqa: D102
         self, body: PretrainedModel, *, pooling: Pooling | None = None, generator: torch.Generator | None = None
-    ) -> nn.Module:
+    ) -> Head:
         if pooling is not None:
             raise ValueError(f"pooling must be None for tagging, which reads every token, got {pooling!r}")
         return TokenTagger(body, self._n_labels(), generator=generator)
@@ -265,7 +265,7 @@ class Spans(Task):
 
     def make_model(  # noqa: D102
         self, body: PretrainedModel, *, pooling: Pooling | None = None, generator: torch.Generator | None = None
-    ) -> nn.Module:
+    ) -> Head:
         if pooling is not None:
             raise ValueError(f"pooling must be None for spans, which reads every token, got {pooling!r}")
         return SpanReader(body, generator=generator)
