@@ -7,22 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from companion.training.errors import RunError
+from companion.training.shards import like, whole
 
 
-def whole(tensor: Tensor) -> Tensor:
-    """Return a tensor that may be a shard as the whole, on the processor; every process must ask."""
-    full_tensor = getattr(tensor, "full_tensor", None)  # a DTensor's
-    return (full_tensor() if full_tensor else tensor).detach().cpu()
-
-
-def like(whole_tensor: Tensor, other: Tensor) -> Tensor:
-    """Return a whole tensor as another one is: on its device, and as a shard where that is one."""
-    moved = whole_tensor.to(other.device)
-    if not hasattr(other, "full_tensor"):
-        return moved
-    from torch.distributed.tensor import distribute_tensor
-
-    return distribute_tensor(moved, other.device_mesh, other.placements)  # pyright: ignore[reportAttributeAccessIssue]
+def saved(tensor: Tensor) -> Tensor:
+    """Return a tensor as a checkpoint holds it: whole, on the processor."""
+    return whole(tensor).detach().cpu()
 
 
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -31,7 +21,7 @@ def model_tensors(model: nn.Module) -> dict[str, Tensor]:
     for name, tensor in model.state_dict(keep_vars=True).items():
         if id(tensor) not in seen:
             seen.add(id(tensor))
-            tensors[name] = whole(tensor)
+            tensors[name] = saved(tensor)
     return tensors
 
 
@@ -68,7 +58,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[nn.Parame
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             for what, value in optimizer.state.get(parameter, {}).items():
-                tensors[f"{what}/{names[parameter]}"] = whole(torch.as_tensor(value))
+                tensors[f"{what}/{names[parameter]}"] = saved(torch.as_tensor(value))
     return tensors
 
 

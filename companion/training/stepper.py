@@ -87,7 +87,7 @@ class Stepper:
         counted = [count_tokens(part.rows) if part.weight else 0 for part in parts]
         total, count = sums.tolist()
         tokens = count if None in counted else sum(counted)  # pyright: ignore[reportArgumentType, reportCallIssue]
-        total, count, tokens = self.team.sum([total, count, tokens])
+        total, count, tokens = self.team.sum([total, count, float(tokens)])
         # Data parallel takes the mean over the processes.
         scale = self.team.size / max(count, 1.0)
         norm = clip_gradients(self.parameters, self.config.max_norm, scale=scale)

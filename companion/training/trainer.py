@@ -26,6 +26,7 @@ from companion.training.optimizers.choice import make_optimizer
 from companion.training.progress import ProgressBar, is_watched
 from companion.training.randomness import RandomStream
 from companion.training.recompute import recomputed
+from companion.training.shards import like
 from companion.training.signals import politely
 from companion.training.stepper import LossFunction, Objective, Stepper
 from companion.training.team import Team
@@ -121,7 +122,7 @@ class Trainer:
         folder: str | Path | None = None,
         callbacks: Sequence[Callback] = (),
         settings: Mapping[str, Any] | None = None,
-        parameter_groups: Sequence[dict[str, Any]] | None = None,
+        parameter_groups: Sequence[Any] | None = None,
         show_progress: bool | None = None,
         tensorboard: bool = False,
     ) -> None:
@@ -244,7 +245,7 @@ class Trainer:
             "random": self.team.collect(self.random.current()),
         }
         if self.ema is not None:
-            parts["ema"] = {name: state.whole(tensor) for name, tensor in self.ema.averages.items()}
+            parts["ema"] = {name: state.saved(tensor) for name, tensor in self.ema.averages.items()}
         facts = {"config": self.config.to_json(), "settings": self.settings, "meter": self.meter.to_json()}
         facts |= {"processes": self.team.size}
         with self.team.alone() as is_first:
@@ -351,7 +352,7 @@ class Trainer:
         state.load_optimizer(self.optimizer, self._names, found.load("optimizer"))
         if self.ema is not None:
             for name, tensor in found.load("ema").items():
-                self.ema.averages[name].copy_(state.like(tensor, self.ema.averages[name]))
+                self.ema.averages[name].copy_(like(tensor, self.ema.averages[name]))
         self.random.load(found.load("random"), self.team.rank)
         self.meter = Meter(**facts["meter"])
         self.step = found.step

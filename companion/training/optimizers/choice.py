@@ -30,24 +30,16 @@ def split_by_matrix(group: Group, matrices: set[int]) -> tuple[Group, Group]:
 
 
 def hidden_matrices(model: nn.Module) -> list[nn.Parameter]:
-    """Return the matrices between features and features: no embedding, nor a layer that scores what one embeds.
+    """Return the weights of the linear layers between features and features.
 
-    A layer is taken to score the vocabulary when its weight has the shape of an embedding's.
+    A linear layer is taken to score the vocabulary, and left out, when its weight has the shape of an embedding's.
     """
-    embeddings = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
-    left_out = {id(weight) for weight in embeddings}
-    shapes = {weight.shape for weight in embeddings}
-    return [
-        parameter
-        for parameter in model.parameters()
-        if parameter.requires_grad
-        and parameter.dim() == 2
-        and id(parameter) not in left_out
-        and parameter.shape not in shapes
-    ]
+    shapes = {module.weight.shape for module in model.modules() if isinstance(module, nn.Embedding)}
+    weights = [module.weight for module in model.modules() if isinstance(module, nn.Linear)]
+    return [weight for weight in weights if weight.requires_grad and weight.shape not in shapes]
 
 
-def make_groups(model: nn.Module, config: TrainerConfig, parameter_groups: Sequence[Group] | None) -> list[Group]:
+def make_groups(model: nn.Module, config: TrainerConfig, parameter_groups: Sequence[Any] | None) -> list[Group]:
     """Return what is trained in groups that have a learning rate and a weight decay; freeze what is in none.
 
     Raises
@@ -83,7 +75,7 @@ def _make_group(name: str, group: Any, config: TrainerConfig) -> Group:
 
 
 def make_optimizer(
-    model: nn.Module, config: TrainerConfig, parameter_groups: Sequence[Group] | None = None
+    model: nn.Module, config: TrainerConfig, parameter_groups: Sequence[Any] | None = None
 ) -> torch.optim.Optimizer:
     """Make the optimizer that a config names, over all that a model trains.
 

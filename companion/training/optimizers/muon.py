@@ -19,6 +19,7 @@ from companion.training.optimizers._written import (
     require_some,
 )
 from companion.training.optimizers.adamw import adamw_update
+from companion.training.shards import like, whole
 
 #: a, b, c of the polynomial: chosen by its authors so that small singular values grow fastest.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -177,6 +178,7 @@ class Muon(WrittenOptimizer):
             state["momentum_buffer"] = torch.zeros_like(parameter)
         mean = state["momentum_buffer"].lerp_(gradient, 1 - self.momentum)
         direction = gradient.lerp(mean, self.momentum) if self.nesterov else mean
-        step = orthogonalize(direction.to(self.dtype or direction.dtype), rounds=self.rounds)
+        # All rows and columns belong together, so a matrix whose rows lie on several processes is joined first.
+        step = like(orthogonalize(whole(direction).to(self.dtype or direction.dtype), rounds=self.rounds), parameter)
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
         parameter.sub_(group["lr"] * 0.2 * math.sqrt(max(parameter.shape)) * step)
