@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -59,3 +60,32 @@ def show(name: Annotated[str, typer.Argument(help="One source.")]) -> None:
             console.rule()
             for column, value in row.items():
                 console.print(f"{column}: {value}", markup=False, highlight=False)
+
+
+@app.command()
+def prepare(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Sources with texts; see `companion data list`.")
+    ],
+    out: Annotated[Path, typer.Option(help="The folder in which the corpus gets a folder of its own.")],
+    tokenizer: Annotated[
+        str, typer.Option(help="A tokenizer.json, or one to learn: bpe, wordpiece or unigram.")
+    ] = "bpe",
+    vocab_size: Annotated[int, typer.Option(help="Tokens of a tokenizer that is learned.")] = 4096,
+    end: Annotated[str | None, typer.Option(help="A special token to put after each document.")] = None,
+    validation: Annotated[float, typer.Option(help="Share of the text that is held out.")] = 0.05,
+    threshold: Annotated[float, typer.Option(help="Least similarity of near duplicates, which are dropped.")] = 0.8,
+    seed: Annotated[int, typer.Option(help="Chooses what is held out.")] = 0,
+) -> None:
+    """Clean, deduplicate, split and tokenise texts, ready for pretraining; what is there already is not made again."""
+    from companion.data.corpus.learning import learn_tokenizer
+    from companion.data.corpus.prepare import prepare_corpus
+
+    choice = {"folder": out, "validation": validation, "threshold": threshold, "seed": seed}
+    learned, path = learn_tokenizer(names, tokenizer, vocab_size=vocab_size, end=end, **choice)
+    after = () if end is None else (learned.special_tokens[end],)
+    corpus = prepare_corpus(names, learned, end=after, **choice)
+    typer.echo(corpus.report)
+    for part in (corpus.train, corpus.validation):
+        typer.echo(f"{part.folder.name}: {len(part):,} documents, {part.n_tokens:,} tokens, in {part.folder}")
+    typer.echo(f"tokenizer: {path}")

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from companion._validation import describe
-from companion.data.corpus.building import explained, write_whole
+from companion._validation import describe, requires
+from companion.data.corpus.building import check_folder, explained, write_whole
 from companion.data.corpus.cleaning import clean_texts
 from companion.data.corpus.duplicates import drop_duplicates
-from companion.data.corpus.encoding import Encode, digest, fingerprint_of
+from companion.data.corpus.encoding import Encode, digest, fingerprint_of, ids_of
 from companion.data.corpus.shards import Shards
-from companion.data.corpus.splitting import split_documents
+from companion.data.corpus.splitting import check_splitting, split_documents
 from companion.data.loading import rows_of
 from companion.tokenization.cleaning import clean_text
 
@@ -39,6 +39,24 @@ class Corpus(NamedTuple):
     report: str
 
 
+def _check(
+    names: Any,
+    *,
+    folder: Any = None,
+    validation: Any = 0.05,
+    seed: Any = 0,
+    threshold: Any = 0.8,
+    stretch: Any = 100,
+    **_: Any,
+) -> None:
+    if not isinstance(names, Iterable):
+        raise TypeError(f"names must be the name of a dataset or a list of names, got {describe(names)}")
+    if folder is not None:
+        check_folder(folder)
+    check_splitting(validation=validation, threshold=threshold, stretch=stretch, size=5, seed=seed)
+
+
+@requires(_check)
 def choose_texts(
     names: str | Iterable[str],
     *,
@@ -98,6 +116,12 @@ def choose_texts(
     return _texts(texts, choice)
 
 
+def _check_prepare(names: Any, tokenizer: Any, *, fingerprint: Any = None, **options: Any) -> None:
+    _check(names, **options)
+    fingerprint_of(tokenizer, fingerprint)
+
+
+@requires(_check_prepare)
 def prepare_corpus(
     names: str | Iterable[str],
     tokenizer: Encode,
@@ -142,7 +166,8 @@ def prepare_corpus(
         stretch=stretch,
         progress=progress,
     )
-    settings = json.dumps([VERSION, encoder, list(begin), list(end), vocab_size]).encode()
+    around = [ids_of(name, ids, vocab_size).tolist() for name, ids in (("begin", begin), ("end", end))]
+    settings = json.dumps([VERSION, encoder, around, vocab_size]).encode()
     place = Path(folder).absolute() / digest(settings, *_parts(texts))
     train, held_out = (
         Shards.build(
@@ -166,11 +191,7 @@ def _parts(texts: Texts) -> list[bytes]:
 
 
 def _rows(names: Any) -> list[dict[str, Any]]:
-    if isinstance(names, str):
-        names = [names]
-    if not isinstance(names, Iterable):
-        raise TypeError(f"names must be the name of a dataset or a list of names, got {describe(names)}")
-    names = list(names)
+    names = [names] if isinstance(names, str) else list(names)
     if not names or len(set(names)) < len(names):
         raise ValueError(f"names must be one or several different names of datasets, got {names}")
     rows = [row for name in names for row in rows_of(name)]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from companion._validation import require_count, require_finite, requires
+from companion._validation import describe, require_count, require_finite, requires
 from companion.data.corpus.duplicates import Finder, check_finding
 from companion.data.corpus.order import permutation
 from companion.data.corpus.overlap import anchors
@@ -78,6 +78,15 @@ class Groups:
         return list(members.values())
 
 
+def check_splitting(*, validation: Any, threshold: Any, stretch: Any, size: Any, seed: Any) -> None:
+    """Raise unless these are arguments of `split_documents`."""
+    require_finite("validation", validation)
+    if not 0 < validation < 1:
+        raise ValueError(f"validation must be above 0 and below 1, got {validation}")
+    check_finding(threshold=threshold, size=size, seed=seed)
+    require_count("stretch", stretch, minimum=2)
+
+
 def _check(
     texts: Any,
     *,
@@ -89,11 +98,9 @@ def _check(
     size: Any = 5,
 ) -> None:
     require_texts("texts", texts)
-    require_finite("validation", validation)
-    if not 0 < validation < 1:
-        raise ValueError(f"validation must be above 0 and below 1, got {validation}")
-    check_finding(threshold=threshold, size=size, seed=seed)
-    require_count("stretch", stretch, minimum=2)
+    if groups is not None and (isinstance(groups, str) or not isinstance(groups, Sequence)):
+        raise TypeError(f"groups must be a list with one entry for each text, got {describe(groups)}")
+    check_splitting(validation=validation, threshold=threshold, stretch=stretch, size=size, seed=seed)
 
 
 @requires(_check)

@@ -75,7 +75,7 @@ def test_both_ways_find_the_same_in_real_texts():
     for index in theirs ^ ours:  # one of the ways may miss a pair, but only right at the threshold
         closest = max(jaccard(members[earlier], members[index]) for earlier in theirs & ours if earlier < index)
         assert 0.8 <= closest < 0.85
-    assert len(theirs ^ ours) <= 0.05 * len(either)
+    assert len(theirs ^ ours) <= 0.1 * len(either)
 
 
 @given(texts=st.lists(st.text(st.characters(exclude_categories=[]), max_size=8), max_size=8))
