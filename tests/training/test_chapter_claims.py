@@ -1,0 +1,152 @@
+"""What book/training.md says in prose or in a solution, and no cell of it computes."""
+
+import json
+import math
+import re
+from statistics import fmean
+
+import pytest
+import torch
+from torch import nn
+
+from companion.pretraining import sweeps
+
+
+@pytest.fixture(scope="module")
+def chapter(repository_root):
+    return (repository_root / "book" / "training.md").read_text("utf8")
+
+
+@pytest.fixture(scope="module")
+def stored(repository_root):
+    return json.loads((repository_root / "companion" / "pretraining" / "sweeps.json").read_text("utf8"))
+
+
+def runs(stored, *names, **settings):
+    chosen = [run for run in stored["runs"] if run["sweep"] in names and settings.items() <= run["settings"].items()]
+    assert chosen
+    return chosen
+
+
+def bits(stored, *names, what="bits", **settings):
+    return fmean(run[what] for run in runs(stored, *names, **settings))
+
+
+def test_the_stored_results_are_those_of_the_command_that_is_named(stored, chapter):
+    assert stored["command"] == "python -m companion.pretraining.sweeps"
+    assert f"`{stored['command']}` did it once" in chapter
+    planned = [(sweep, {**sweeps.DEFAULTS, **changes}) for sweep, changes in sweeps.sweeps()]
+    assert [(run["sweep"], run["settings"]) for run in stored["runs"]] == planned
+    assert stored["model"] == sweeps.SIZES
+    assert (stored["steps"], stored["length"], stored["prompt"]) == (sweeps.STEPS, sweeps.LENGTH, sweeps.PROMPT)
+    assert all(run["bits"] is not None for run in stored["runs"])  # "Nothing diverges"
+
+
+def test_the_method_is_described_as_it_is(chapter):
+    assert sweeps.ROWS * sweeps.STEPS == 2400
+    assert "2,400 rows of 128 tokens, in 300 steps of 8 rows" in chapter
+    assert "two blocks of 64 features, a peak rate of 0.01, 30 steps of warm-up and a cosine to zero" in chapter
+    assert sweeps.SIZES == {"d_model": 64, "n_heads": 4, "n_layers": 2}
+    expected = {"rows": 8, "lr": 1e-2, "warmup": 30, "schedule": "cosine", "optimizer": "adamw"}
+    assert expected.items() <= sweeps.DEFAULTS.items()
+
+
+def test_all_runs_take_about_as_long_as_the_text_says(stored):
+    minutes = sum(run["cpu_seconds"] for run in stored["runs"]) / 60
+    assert 5 < minutes < 15  # "ten minutes of one core"
+
+
+def test_the_arms_of_adamws_u_are_as_high_as_the_text_says(stored):
+    def loss(factor):
+        return bits(stored, "rates", optimizer="adamw", lr=factor) - bits(stored, "rates", optimizer="adamw", lr=1e-2)
+
+    assert [round(loss(lr), 1) for lr in (3e-3, 3e-2, 1e-1, 3e-4)] == [0.1, 0.2, 0.8, 1.1]
+
+
+def test_muon_is_as_deep_and_wider_and_sgd_stays_behind(stored):
+    best = {
+        name: min(bits(stored, "rates", optimizer=name, lr=lr) for lr in rates) for name, rates in sweeps.RATES.items()
+    }
+    assert abs(best["muon"] - best["adamw"]) < 0.05
+    assert round(bits(stored, "rates", optimizer="muon", lr=1e-1) - best["muon"], 1) == 0.1
+    assert round(best["sgd"] - best["adamw"], 1) == 0.7
+
+
+def test_small_batches_learn_more_and_cost_more(stored):
+    def best(rows):
+        found = runs(stored, "batches", "rates", rows=rows, optimizer="adamw")
+        rates = {run["settings"]["lr"] for run in found}
+        return min((fmean(r["bits"] for r in found if r["settings"]["lr"] == lr), lr) for lr in rates)
+
+    assert best(2)[1] == 3e-3
+    assert best(8)[1] == best(32)[1] == 1e-2
+    assert best(2) < best(8) < best(32)
+    seconds = {
+        rows: fmean(r["cpu_seconds"] for r in runs(stored, "batches", "rates", rows=rows)) for rows in (2, 8, 32)
+    }
+    assert 1.5 < seconds[2] / seconds[8] < 2.2  # "nearly twice the time"
+    assert seconds[32] > 0.9 * seconds[8]  # "no less than eight", within what a busy machine adds
+
+
+def test_without_warm_up_the_same_peak_costs_as_much_as_the_text_says(stored):
+    without, some = bits(stored, "warmups", warmup=0, lr=1e-2), bits(stored, "rates", optimizer="adamw", lr=1e-2)
+    assert round(without - some, 1) == 0.3
+    assert bits(stored, "warmups", warmup=100, lr=1e-2) < some + 0.02
+    assert bits(stored, "clipping", lr=1e-2) > without
+
+
+def test_a_velocity_grows_and_cancels_as_the_solution_says():
+    same = alternating = 0.0
+    for step in range(200):
+        same, alternating = 0.9 * same + 1, 0.9 * alternating + (-1) ** step
+    assert same == pytest.approx(10)
+    assert round(abs(alternating), 2) == 0.53
+
+
+def test_the_first_step_of_adam_without_correction_is_as_long_as_the_solution_says():
+    assert round(0.1 / math.sqrt(0.001), 1) == 3.2
+
+
+def test_a_leash_changes_sgd_and_not_adamw():
+    ends = {}
+    for make in (torch.optim.SGD, torch.optim.AdamW):
+        for factor in (1.0, 0.1):
+            weight = nn.Parameter(torch.ones(4, dtype=torch.float64))
+            optimizer = make([weight], lr=0.1)
+            for step in range(5):
+                weight.grad = factor * torch.linspace(1, 2, 4, dtype=torch.float64) * (1 + step)
+                optimizer.step()
+            ends[make, factor] = weight.detach()
+    torch.testing.assert_close(ends[torch.optim.AdamW, 1.0], ends[torch.optim.AdamW, 0.1], atol=1e-6, rtol=1e-6)
+    assert not torch.allclose(ends[torch.optim.SGD, 1.0], ends[torch.optim.SGD, 0.1])
+
+
+def test_a_mean_of_means_is_what_the_solution_says():
+    assert (8 + 99 * 2) / 100 == 2.06
+    assert (8 + 2) / 2 == 5
+
+
+def test_steps_of_half_the_size_never_move_a_bfloat16_three():
+    weight = torch.tensor(3.0, dtype=torch.bfloat16)
+    assert weight + 2.0**-7 == weight
+    assert weight + 1.01 * 2.0**-7 > weight
+    assert round(2.0**-7, 4) == 0.0078
+    for _ in range(1000):
+        weight = weight + 2.0**-8
+    assert weight == 3
+
+
+@pytest.mark.parametrize(("length", "percent"), [(128, "5.7"), (1024, "5.1")])
+def test_as_many_labels_are_missing_as_the_solution_says(length, percent, chapter):
+    from companion.exercises import get
+
+    documents = [[1] * 20 for _ in range(20_000)]
+    _, _, labels = get("pack_documents").reference(documents, length)
+    assert f"{100 * (labels == -100).double().mean().item():.1f}" == percent
+    assert percent in re.search(r"solution\} training-labels.*?```", chapter, re.DOTALL)[0]
+
+
+def test_the_warm_up_of_500_steps_is_a_twentieth_of_imdbs(chapter):
+    assert 3 * math.ceil(25_000 / 8) == 9375
+    assert round(9375 / 500) == 19  # "a twentieth", nearly
+    assert "a warm-up of a twentieth" in chapter
