@@ -249,6 +249,7 @@ class TextRegressor(Head):
     Devlin et al. (2019), BERT, section 4.1, where STS-B is such a task.
     """
 
+    @requires(lambda self, body, **options: _check_head(self, body, **options))
     def __init__(
         self,
         body: PretrainedModel,
@@ -323,6 +324,7 @@ class SpanReader(Head):
 
     needs_pooling = False
 
+    @requires(lambda self, body, **options: _check_head(self, body, **options))
     def __init__(
         self, body: PretrainedModel, *, dropout: float | None = None, generator: torch.Generator | None = None
     ) -> None:

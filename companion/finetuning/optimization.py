@@ -13,6 +13,9 @@ from companion.finetuning.heads import Head
 # Blocks of the stack that the tokens' vectors pass through: the first part of the name is the stack's.
 BLOCK = re.compile(r"^body\.(?:encoder|decoder)\.blocks\.(\d+)\.")
 
+# What stands behind the last block.
+BEHIND = ("body.encoder.norm", "body.decoder.norm", "body.pooler")
+
 
 def _require_head(model: Any) -> None:
     if not isinstance(model, Head):
@@ -33,8 +36,7 @@ def depth_of(name: str, n_blocks: int) -> int:
         return 0
     if found := BLOCK.match(name):
         return n_blocks - int(found[1])
-    is_last = name.startswith(("body.encoder.norm", "body.decoder.norm", "body.pooler"))
-    return 1 if is_last else n_blocks + 1
+    return 1 if name.startswith(BEHIND) else n_blocks + 1
 
 
 def _check_groups(model: Any, *, layer_decay: Any = 1.0, head_lr_scale: Any = 1.0) -> None:
@@ -121,6 +123,6 @@ def freeze_body(model: Head, n_blocks: int | None = None) -> int:
     total = count_blocks(model)
     lowest = 0 if n_blocks is None else total - n_blocks
     for name, parameter in model.named_parameters():
-        if depth_of(name, total) > lowest:
+        if depth_of(name, total) > lowest and (n_blocks is None or not name.startswith(BEHIND)):
             parameter.requires_grad_(False)
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
