@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from companion._validation import describe, require_count, requires
@@ -114,7 +115,7 @@ class Bucketed:
         return 1 - int((self._stops - self._starts).sum()) / positions
 
     @requires(lambda self, step: require_count("step", step, minimum=0))
-    def __call__(self, step: int) -> dict[str, Tensor]:
+    def __call__(self, step: int) -> dict[str, Int64[Tensor, "batch pos"] | Bool[Tensor, "batch pos"]]:
         """Return the batch of a step, counted from 0 and through all epochs.
 
         Returns

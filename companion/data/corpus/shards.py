@@ -133,7 +133,7 @@ class Shards:
 
     @property
     def fingerprint(self) -> str:
-        """The name of the contents: other texts, another tokenizer or another setting give another one."""
+        """A name of the contents, another one for other texts, another tokenizer or another setting."""
         return self.manifest["fingerprint"]
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -109,7 +109,7 @@ def split_documents(
     *,
     validation: float = 0.05,
     seed: int = 0,
-    groups: Sequence[Hashable] | None = None,
+    groups: Sequence[Any] | None = None,
     threshold: float = 0.7,
     stretch: int = 100,
     size: int = 5,
@@ -180,9 +180,9 @@ def split_documents(
     return Split(train, held, report)
 
 
-def merge_named(related: Groups, groups: Sequence[Hashable]) -> None:
+def merge_named(related: Groups, groups: Sequence[Any]) -> None:
     """Merge texts of the same group."""
-    first: dict[Hashable, int] = {}
+    first: dict[Any, int] = {}
     for index, group in enumerate(groups):
         if group is not None:
             related.merge(first.setdefault(group, index), index)
