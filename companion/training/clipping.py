@@ -59,5 +59,7 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float | None, *
 
 def gradient_norm(gradients: list[Tensor]) -> float:
     """Return the length of all gradients as one vector."""
-    lengths = torch.stack([torch.linalg.vector_norm(gradient, dtype=torch.float32) for gradient in gradients])
-    return torch.linalg.vector_norm(lengths).item()
+    # A sum of many squares needs more digits than bfloat16 has.
+    kinds = [torch.promote_types(gradient.dtype, torch.float32) for gradient in gradients]
+    lengths = [torch.linalg.vector_norm(gradient, dtype=kind) for gradient, kind in zip(gradients, kinds, strict=True)]
+    return torch.linalg.vector_norm(torch.stack(lengths)).item()
