@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from companion.finetuning.bodies import load_body
+    from companion.finetuning.calibration import fit_temperature
     from companion.finetuning.examples import Examples, gather
     from companion.finetuning.heads import (
         Head,
@@ -69,6 +70,7 @@ __all__ = [
     "evaluate",
     "find_words",
     "finetune",
+    "fit_temperature",
     "freeze_body",
     "gather",
     "hidden_states",
@@ -90,6 +92,7 @@ __all__ = [
 
 _HOMES = {
     "bodies": ("load_body",),
+    "calibration": ("fit_temperature",),
     "examples": (
         "Examples",
         "gather",

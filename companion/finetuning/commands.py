@@ -71,7 +71,7 @@ def finetune(
         frozen=int(frozen) if frozen is not None and frozen.isdigit() else frozen,
         is_balanced=balanced,
         is_random=from_scratch,
-        pooling=pooling,  # pyright: ignore[reportArgumentType] - checked there
+        pooling=pooling,
         max_len=max_len,
         seed=seed,
         is_fast=fast,

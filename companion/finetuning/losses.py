@@ -15,7 +15,8 @@ from companion.finetuning.heads import IGNORED
 from companion.objectives import Loss
 
 
-def _check_classes(logits: Any, labels: Any, *, class_weights: Any = None) -> None:
+def check_classes(logits: Any, labels: Any, *, class_weights: Any = None) -> None:
+    """Raise unless these are scores of classes and class numbers, one row a text."""
     if isinstance(logits, Tensor) and logits.dim() == 3:
         raise ValueError(
             f"logits must have one row of scores a text (batch class), got one for every token, {describe(logits)}: "
@@ -59,7 +60,7 @@ def _require_weights(class_weights: Any, logits: Tensor) -> None:
         )
 
 
-@requires(_check_classes)
+@requires(check_classes)
 def classification_loss(
     logits: Float[Tensor, "batch class"],
     labels: Int[Tensor, " batch"],

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -103,7 +103,7 @@ class FineTuning:
     frozen: str | int | None = None
     is_random: bool = False
     is_balanced: bool = False
-    pooling: Pooling | None = None
+    pooling: str | None = None
     max_len: int = 128
     seed: int = 0
     is_fast: bool = False
@@ -185,7 +185,7 @@ def _prepare(options: FineTuning, say: Say) -> tuple[FineTuned, Examples]:
     body, tokenizer = load_body(options.model, is_random=options.is_random, generator=generator)
     room = getattr(body.config, "max_len", options.max_len)
     inputs = TextInputs(tokenizer, body, max_len=min(options.max_len, room))
-    model = task.make_model(body, pooling=options.pooling, generator=generator)
+    model = task.make_model(body, pooling=cast("Pooling | None", options.pooling), generator=generator)
     if options.frozen is not None:
         freeze_body(model, None if options.frozen == "body" else int(options.frozen))
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
