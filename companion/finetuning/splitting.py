@@ -17,7 +17,7 @@ Row = dict[str, Any]
 class Distinct(NamedTuple):
     """Rows of which no two are the same example, and the others."""
 
-    rows: list[Row]
+    rows: list[dict[str, Any]]
     left_out: list[LeftOut]
 
 
