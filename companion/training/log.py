@@ -63,12 +63,25 @@ class CsvLog:
         return records
 
     def write(self, record: Record) -> None:
-        """Append one record; it is in the file when this returns."""
-        with self.path.open("a", encoding="utf-8", newline="") as file:
-            file.write(self._line(record))
+        """Append one record; it is in the file when this returns.
+
+        Raises
+        ------
+        RunError
+            If it cannot be written, such as to a full disk.
+        """
+        try:
+            with self.path.open("a", encoding="utf-8", newline="") as file:
+                file.write(self._line(record))
+        except OSError as error:
+            raise RunError(
+                f"the log of step {record.step} could not be written: {error}. Make room, then resume the run"
+            ) from error
 
     def sync(self) -> None:
         """Push what was written to the disk."""
+        if not self.path.exists():
+            return
         with self.path.open("rb+") as file:
             os.fsync(file.fileno())
 

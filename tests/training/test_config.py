@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import jaxtyping
 import pytest
 import torch
 from hypothesis import given
@@ -40,14 +39,6 @@ CASES = {
     "save": ({"save_every": 0}, ValueError, "save_every must be at least 1, got 0"),
     "keep": ({"keep": 0}, ValueError, "keep must be at least 1, got 0"),
 }
-
-
-@pytest.fixture
-def unchecked_annotations():
-    """Let a wrong type reach the config's own checks, as it does where no test runs."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.mark.usefixtures("unchecked_annotations")

@@ -168,6 +168,7 @@ def test_validation_changes_nothing_of_the_training():
     assert losses(trainer().run()) == losses(trainer(validation=[batches(90)], eval_every=1).run())
 
 
+@pytest.mark.usefixtures("unchecked_annotations")
 def test_random_numbers_are_those_of_the_run_alone():
     def drawing(model, batch):
         found = loss(model, batch)
