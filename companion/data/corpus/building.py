@@ -253,7 +253,7 @@ def write_arrow(path: Path, documents: list[np.ndarray], dtype: str) -> None:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a small file whole or not at all."""
-    beside = path.with_name(path.name + ".tmp")
+    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # another process may be writing the same
     with beside.open("w", encoding="utf-8", newline="\n") as file:
         file.write(text)
         file.flush()

@@ -9,6 +9,7 @@ import numpy as np
 
 from companion._optional import optional_import
 from companion._validation import require_count, require_finite, requires
+from companion.data.corpus.progress import shown
 from companion.data.corpus.report import Kept, keep
 from companion.tokenization.base import require_texts
 from companion.tokenization.cleaning import exact_duplicates
@@ -66,13 +67,15 @@ def check_finding(*, threshold: Any, size: Any, seed: Any) -> None:
     require_count("seed", seed, minimum=0)
 
 
-def _check(texts: Any, *, threshold: Any = 0.8, size: Any = 5, seed: Any = 0) -> None:
+def _check(texts: Any, *, threshold: Any = 0.8, size: Any = 5, seed: Any = 0, progress: Any = False) -> None:
     require_texts("texts", texts)
     check_finding(threshold=threshold, size=size, seed=seed)
 
 
 @requires(_check)
-def drop_duplicates(texts: Iterable[str], *, threshold: float = 0.8, size: int = 5, seed: int = 0) -> Kept:
+def drop_duplicates(
+    texts: Iterable[str], *, threshold: float = 0.8, size: int = 5, seed: int = 0, progress: bool = False
+) -> Kept:
     """Drop texts that repeat an earlier one, word for word or almost.
 
     Parameters
@@ -85,6 +88,8 @@ def drop_duplicates(texts: Iterable[str], *, threshold: float = 0.8, size: int =
         The length of a shingle in characters.
     seed
         Where the hash functions come from.
+    progress
+        Show a progress bar on standard error.
 
     Returns
     -------
@@ -110,7 +115,7 @@ def drop_duplicates(texts: Iterable[str], *, threshold: float = 0.8, size: int =
     exact, near = "repeats an earlier text", f"almost repeats an earlier text (similarity {threshold} or more)"
     kept: dict[int, str] = {}
     dropped: dict[str, list[int]] = {exact: [], near: []}
-    for index, earlier in enumerate(exact_duplicates(given)):
+    for index, earlier in enumerate(shown(exact_duplicates(given), "looking for repetitions", progress)):
         if earlier is not None:
             dropped[exact].append(index)
             continue

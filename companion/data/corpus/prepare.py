@@ -8,8 +8,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.console import Console
-
 from companion._validation import describe, requires
 from companion.data.corpus.building import check_folder, explained, write_whole
 from companion.data.corpus.cleaning import clean_texts
@@ -17,6 +15,7 @@ from companion.data.corpus.duplicates import drop_duplicates
 from companion.data.corpus.encoding import Encode, digest, fingerprint_of, ids_of
 from companion.data.corpus.shards import Shards
 from companion.data.corpus.splitting import check_splitting, split_documents
+from companion.data.errors import DataError
 from companion.data.loading import rows_of
 from companion.tokenization.cleaning import clean_text
 
@@ -84,7 +83,7 @@ def choose_texts(
     stretch
         No stretch of this many bytes is in both parts.
     progress
-        Say on standard error what is being done.
+        Show progress bars on standard error.
 
     Raises
     ------
@@ -106,9 +105,8 @@ def choose_texts(
         name = digest(key, *(text.encode("utf-8", "surrogatepass") for text in texts))
         kept = Path(folder).absolute() / f"choice-{name}.json"
         if kept.exists():
-            return _texts(texts, json.loads(kept.read_text(encoding="utf-8")))
-    Console(stderr=True, quiet=not progress).print(f"choosing among {len(texts)} texts", highlight=False)
-    choice = _choose(texts, titles, **settings)
+            return _texts(texts, _read(kept))
+    choice = _choose(texts, titles, progress, **settings)
     if kept is not None:
         with explained(kept.parent):
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -200,10 +198,10 @@ def _rows(names: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def _choose(texts: list[str], titles: list[Any], **settings: Any) -> dict[str, Any]:
+def _choose(texts: list[str], titles: list[Any], progress: bool, **settings: Any) -> dict[str, Any]:
     """Return the indices of the documents of both parts, and the reports."""
     cleaned = clean_texts(texts)
-    unique = drop_duplicates(cleaned.texts, threshold=settings["threshold"], seed=settings["seed"])
+    unique = drop_duplicates(cleaned.texts, threshold=settings["threshold"], seed=settings["seed"], progress=progress)
     origin = [cleaned.report.kept[index] for index in unique.report.kept]
     split = split_documents(
         unique.texts,
@@ -211,12 +209,20 @@ def _choose(texts: list[str], titles: list[Any], **settings: Any) -> dict[str, A
         validation=settings["validation"],
         stretch=settings["stretch"],
         seed=settings["seed"],
+        progress=progress,
     )
     return {
         "train": [origin[index] for index in split.report.train],
         "validation": [origin[index] for index in split.report.validation],
         "report": "\n".join(map(str, (cleaned.report, unique.report, split.report))),
     }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise DataError(f"{path} is damaged: delete it, and the choice is made again") from None
 
 
 def _texts(texts: list[str], choice: dict[str, Any]) -> Texts:

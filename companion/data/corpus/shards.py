@@ -170,5 +170,8 @@ class Shards:
         first, last = int(offsets[at]), int(offsets[at + 1])
         return self._values[chunk][first + start : last if stop is None else first + stop]
 
+    def __reduce__(self) -> Any:
+        return Shards.open, (self.folder,)  # another process maps the files itself instead of being sent a copy
+
     def __repr__(self) -> str:
         return f"Shards({len(self)} documents, {self.n_tokens} tokens, {str(self.folder)!r})"

@@ -12,6 +12,7 @@ from companion._validation import describe, require_count, require_finite, requi
 from companion.data.corpus.duplicates import Finder, check_finding
 from companion.data.corpus.order import permutation
 from companion.data.corpus.overlap import anchors
+from companion.data.corpus.progress import shown
 from companion.tokenization.base import require_texts
 
 
@@ -96,6 +97,7 @@ def _check(
     threshold: Any = 0.7,
     stretch: Any = 100,
     size: Any = 5,
+    progress: Any = False,
 ) -> None:
     require_texts("texts", texts)
     if groups is not None and (isinstance(groups, str) or not isinstance(groups, Sequence)):
@@ -113,6 +115,7 @@ def split_documents(
     threshold: float = 0.7,
     stretch: int = 100,
     size: int = 5,
+    progress: bool = False,
 ) -> Split:
     """Split a corpus in two so that what is measured on one part was not seen in the other.
 
@@ -137,6 +140,8 @@ def split_documents(
         Chinese. The shorter, the more texts hang together by formulas that many of them have.
     size
         The length of a shingle in characters, for the similarity.
+    progress
+        Show progress bars on standard error.
 
     Returns
     -------
@@ -159,8 +164,9 @@ def split_documents(
         raise ValueError(f"groups must have one entry for each of the {len(given)} texts, got {len(groups)}")
     related = Groups(len(given))
     merge_named(related, groups or ())
-    merge_sharing(related, given, stretch)
-    merge_alike(related, given, threshold=threshold, size=size, seed=seed)
+    merge_sharing(related, shown(given, "looking for stretches in common", progress), stretch)
+    alike = Finder(threshold=threshold, size=size, seed=seed)
+    merge_alike(related, shown(given, "looking for texts that are alike", progress), alike)
     sets = related.sets()
     if len(sets) < 2:
         raise ValueError(
@@ -188,7 +194,7 @@ def merge_named(related: Groups, groups: Sequence[Any]) -> None:
             related.merge(first.setdefault(group, index), index)
 
 
-def merge_sharing(related: Groups, texts: list[str], stretch: int) -> None:
+def merge_sharing(related: Groups, texts: Iterable[str], stretch: int) -> None:
     """Merge texts that have a stretch of so many bytes in common."""
     first: dict[int, int] = {}
     for index, text in enumerate(texts):
@@ -196,9 +202,8 @@ def merge_sharing(related: Groups, texts: list[str], stretch: int) -> None:
             related.merge(first.setdefault(anchor, index), index)
 
 
-def merge_alike(related: Groups, texts: list[str], *, threshold: float, size: int, seed: int) -> None:
+def merge_alike(related: Groups, texts: Iterable[str], finder: Finder) -> None:
     """Merge texts that are almost the same."""
-    finder = Finder(threshold=threshold, size=size, seed=seed)
     for index, text in enumerate(texts):
         sketched = finder.sketch(text)
         for earlier in finder.alike(*sketched):

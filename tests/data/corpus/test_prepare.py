@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from companion import cli
+from companion.data import DataError
 from companion.data.corpus import Bucketed, PackedRows, Shards, choose_texts, prepare, prepare_corpus
 from companion.tokenization import ByteLevelBPE, load
 
@@ -65,6 +66,21 @@ def test_the_second_time_nothing_is_chosen_or_encoded_again(tmp_path, monkeypatc
     second = prepare_corpus(["one", "two"], TOKENIZER, **options)
     assert second.report == first.report
     assert (second.train.folder, second.train.n_tokens) == (first.train.folder, first.train.n_tokens)
+
+
+def test_a_damaged_choice_is_named(tmp_path):
+    choose_texts("one", folder=tmp_path, progress=False)
+    (path,) = tmp_path.glob("choice-*.json")
+    path.write_text("{")
+    with pytest.raises(DataError, match=rf"{path.name} is damaged: delete it"):
+        choose_texts("one", folder=tmp_path, progress=False)
+
+
+def test_progress_goes_to_standard_error(capsys):
+    choose_texts("one", progress=True)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "looking for repetitions" in captured.err
 
 
 def test_another_tokenizer_needs_no_other_choice(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,13 @@ def test_a_vocabulary_of_65536_takes_two_bytes_a_token(tmp_path):
 def test_a_document_cannot_be_changed(tmp_path):
     with pytest.raises(ValueError, match="read-only"):
         build(tmp_path / "new")[0][:] = 0
+
+
+def test_another_process_is_sent_the_folder_and_not_the_tokens(tmp_path):
+    shards = build(tmp_path / "new", ["a" * 100_000], lambda text: list(text.encode()), fingerprint="bytes")
+    sent = ForkingPickler.dumps(shards)
+    assert len(sent) < 1000
+    assert ids(ForkingPickler.loads(sent)) == ids(shards)
 
 
 OPENING = """
