@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from companion._validation import describe
+from companion._validation import describe, requires
 
 
 def find_blocks(model: nn.Module) -> list[nn.Module]:
@@ -20,6 +20,17 @@ def find_blocks(model: nn.Module) -> list[nn.Module]:
     return blocks
 
 
+def _check_recomputed(model: Any) -> None:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, got {describe(model)}")
+    if not find_blocks(model):
+        raise ValueError(
+            "model must have its blocks in an nn.ModuleList for gradient checkpointing, got none in "
+            f"{type(model).__name__}; leave gradient checkpointing off"
+        )
+
+
+@requires(_check_recomputed)
 @contextlib.contextmanager
 def recomputed(model: nn.Module) -> Iterator[None]:
     """Let a model remember only the input of each block while it trains, as long as the context lasts.
@@ -41,14 +52,7 @@ def recomputed(model: nn.Module) -> Iterator[None]:
     ----------
     Chen et al. (2016), Training Deep Nets with Sublinear Memory Cost, section 3.
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module, got {describe(model)}")
     blocks = find_blocks(model)
-    if not blocks:
-        raise ValueError(
-            "model must have its blocks in an nn.ModuleList for gradient checkpointing, got none in "
-            f"{type(model).__name__}; leave gradient checkpointing off"
-        )
     for block in blocks:
         block.forward = functools.partial(_recomputed_forward, block, block.forward)
     try:

@@ -1,11 +1,14 @@
 """The fast mode trains as the plain one does, but for bfloat16's rounding (run by test_step.py)."""
 
+import functools
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from companion.models import GPT, T5, GPTConfig, ModernDecoder, ModernDecoderConfig, T5Config
-from companion.training import PLAIN, Mode, TrainingStep, adamw
+from companion.training import PLAIN, Mode, Trainer, TrainerConfig, TrainingStep, adamw, mode
+from tests.training import small
 
 CONFIG = GPTConfig(vocab_size=101, max_len=19, d_model=32, n_heads=4, n_layers=1)
 HALF = Mode(is_compiled=True, autocast=torch.bfloat16, is_fused=True)
@@ -42,6 +45,18 @@ def test_the_fast_mode_learns_what_the_plain_one_learns():
     for ours, expected in zip(fast_gradients, plain_gradients, strict=True):
         assert ours.dtype == torch.float32
         assert (ours - expected).norm() <= 0.02 * expected.norm() + 1e-6
+
+
+@pytest.mark.parametrize("options", [{}, {"accumulation": 2, "gradient_checkpointing": True}])
+def test_a_run_in_the_fast_mode_learns_what_a_plain_one_learns(options, monkeypatch):
+    """What the compiler makes of the graph is not generated here: it is the same as for a step."""
+    monkeypatch.setattr(mode.torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+
+    def losses(how):
+        config = TrainerConfig(steps=5, lr=3e-3, mode=how, **options)
+        return small.losses(Trainer(small.gpt(0.0), small.loss, small.batches, config, show_progress=False).run())
+
+    torch.testing.assert_close(losses(HALF), losses(PLAIN), rtol=5e-3, atol=0)
 
 
 MODELS = {

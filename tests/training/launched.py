@@ -1,7 +1,8 @@
 """Train in one of the processes that `accelerate launch` starts, once with copies and once with shards.
 
 Run by test_processes.py. accelerate turns sharding on for accelerators only (`AcceleratorState` asks for a list of
-kinds of devices that the processor is not in), though torch's `fully_shard` works over gloo; so it is turned on by hand.
+kinds of devices that the processor is not in), though torch's `fully_shard` works over gloo; so it is turned on by
+hand.
 """
 
 import json
