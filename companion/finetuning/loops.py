@@ -75,11 +75,13 @@ def train_by_hand(
     first_rates = [group["lr"] for group in optimizer.param_groups]
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     schedule = config.make_schedule()
+    device = trained[0].device
     torch.manual_seed(config.seed)
     model.train()
     losses = []
     for step in range(config.steps):
-        value = loss(model, batches(step)).mean
+        batch = {name: tensor.to(device) for name, tensor in batches(step).items()}
+        value = loss(model, batch).mean
         value.backward()
         clip_gradients(trained, config.max_norm)
         for group, rate in zip(optimizer.param_groups, first_rates, strict=True):

@@ -198,7 +198,7 @@ def _read_json_lines(text: str, table: Table) -> Read:
         try:
             values = json.loads(content)
         except (ValueError, RecursionError) as error:
-            table.left_out.append(_left_out(line, f"no JSON: {error}", content))
+            table.left_out.append(_left_out(line, f"no JSON: {_why(error, 0)}", content))
             continue
         yield from _object(line, values, content, table)
 
@@ -223,8 +223,8 @@ def _read_json(text: str, table: Table) -> Read:
             values, end = decoder.raw_decode(text, position)
         except (ValueError, RecursionError) as error:
             # Where the next row begins cannot be told, so the rest is one bad row.
-            left = text[position:]
-            table.left_out.append(_left_out(line, f"no JSON from here to the end of the file: {error}", left))
+            why = _why(error, position)
+            table.left_out.append(_left_out(line, f"no JSON from here to the end of the file: {why}", text[position:]))
             return
         yield from _object(line, values, text[position:end], table)
         position = _skip(text, end)
@@ -235,6 +235,13 @@ def _read_json(text: str, table: Table) -> Read:
     elif is_list and (left := text[position + 1 :].strip()):
         line += text.count("\n", counted, position)
         table.left_out.append(_left_out(line, "something stands behind the end of the list", left))
+
+
+def _why(error: Exception, start: int) -> str:
+    """Say what is wrong with JSON and at which character of the row; its own message counts lines of another text."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at its character {error.pos - start + 1}"
+    return "nested too deep" if isinstance(error, RecursionError) else str(error)
 
 
 def _skip(text: str, position: int) -> int:

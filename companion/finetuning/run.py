@@ -169,7 +169,7 @@ def _prepare(options: FineTuning, say: Say) -> tuple[FineTuned, Examples]:
     )
     for source, left_out in examples.left_out.items():
         if left_out:
-            kinds = Counter("repeats another row" if " line " in f" {one.reason}" else one.reason for one in left_out)
+            kinds = Counter(_kind(one.reason) for one in left_out)
             listed = "; ".join(f"{count} because: {reason}" for reason, count in kinds.most_common(5))
             say(f"{source}: {len(left_out)} rows are not used ({listed}). Each is in {LEFT_OUT}.")
     say(f"rows: {len(examples.train)} to train, {len(examples.validation)} to validate, {len(examples.test)} to test")
@@ -191,6 +191,11 @@ def _prepare(options: FineTuning, say: Say) -> tuple[FineTuned, Examples]:
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     say(f"model: {options.model}, {trained:,} parameters to train")
     return FineTuned(task, model, inputs), examples
+
+
+def _kind(reason: str) -> str:
+    """Leave the other line's number out of a reason, so that alike ones can be counted together."""
+    return "repeats another row" if reason.startswith(("repeats line ", "also line ")) else reason
 
 
 def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -260,6 +265,9 @@ def finetune(
     tuned, examples = _prepare(options, say)
     task, inputs = tuned.task, tuned.inputs
     encoded = {part: [task.example(row, inputs) for row in getattr(examples, part)] for part in ("train", "validation")}
+    n_cut = sum(len(example["input_ids"]) >= inputs.max_len for example in encoded["train"])
+    if n_cut:
+        say(f"about {n_cut} of the {len(encoded['train'])} training texts are cut off at {inputs.max_len} tokens")
     width = WIDTHS if options.is_fast else 1
     batches = LabelledBatches(
         encoded["train"], inputs, batch_size=options.batch_size, seed=options.seed, multiple_of=width

@@ -118,6 +118,13 @@ def test_a_damaged_json_list_is_reported_from_where_it_is_damaged(tmp_path):
         assert (table.left_out[0].line, table.left_out[0].reason[: len(reason)]) == (line, reason)
 
 
+def test_what_is_wrong_with_a_line_of_json_is_told_by_its_own_characters(tmp_path):
+    table = read_rows(write(tmp_path, "jsonl", '{"a": 1}\n{"a": x}\n' + "[" * 100_000 + "\n"))
+    assert [one.line for one in table.left_out] == [2, 3]
+    assert table.left_out[0].reason == "no JSON: Expecting value at its character 7"
+    assert table.left_out[1].reason == "no JSON: nested too deep"
+
+
 def test_names_can_be_given_where_the_file_has_none(tmp_path):
     path = write(tmp_path, "txt", "1\tfine\n0\tdull\n")
     assert read_rows(path, columns=["label", "text"]).rows[1] == {"label": "0", "text": "dull", "line": 2}

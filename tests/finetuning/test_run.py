@@ -140,7 +140,8 @@ def test_mistakes_are_told_in_a_line(arguments, message, pretrained, table, tmp_
     needed = {"--task": "classification", "--data": table, "--model": pretrained, "--out": tmp_path / "out"}
     flags = list(arguments)
     if flags[0] in needed:
-        needed[flags.pop(0)] = flags.pop(0)
+        name, value, *flags = flags
+        needed[name] = value
     result = invoke(*[part for pair in needed.items() for part in pair], *flags)
     assert result.exit_code == 1
     assert message in " ".join(result.output.split())
