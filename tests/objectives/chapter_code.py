@@ -93,11 +93,11 @@ def exam_loss(reader, exam, rows, generator):
     return token_loss(reader.scores(vectors), labels.flatten()[asked])
 
 
-def train(reader, loss_of, *, steps, learning_rate=4e-3):
-    """Take steps along the gradient of a loss; return the loss of each, in nats for each question."""
+def train(reader, loss_of, *, steps, learning_rate=4e-3, until=None):
+    """Take steps down the gradient of a loss; return the loss of each, in nats for each question."""
     optimizer = torch.optim.AdamW(reader.parameters(), betas=(0.9, 0.98))
     losses = []
-    for step in range(steps):
+    for step in range(until or steps):
         optimizer.param_groups[0]["lr"] = learning_rate * min(1, (step + 1) / 50) * (1 - step / steps)
         loss = loss_of()
         optimizer.zero_grad()
