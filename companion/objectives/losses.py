@@ -35,20 +35,25 @@ class Loss(NamedTuple):
 
 def _check_token_loss(logits: Any, labels: Any) -> None:
     require_float_tensor("logits", logits, "*batch vocab")
+    require_labels(labels, "logits", logits, "the vocabulary", (logits.shape[-1], "scores of logits"))
+
+
+def require_labels(labels: Any, name: str, scored: Tensor, last_axis: str, known: tuple[int, str]) -> None:
+    """Raise unless there is a known label, or -100, for each position of what is scored, or is to be."""
     if not isinstance(labels, Tensor) or labels.dtype not in (torch.int64, torch.int32):
         raise TypeError(f"labels must be a tensor of torch.int64 or int32 (*batch), got {describe(labels)}")
-    if labels.shape != logits.shape[:-1]:
+    if labels.shape != scored.shape[:-1]:
         raise ValueError(
-            f"labels must have the shape of logits without the vocabulary, {tuple(logits.shape[:-1])}, "
+            f"labels must have the shape of {name} without {last_axis}, {tuple(scored.shape[:-1])}, "
             f"got {describe(labels)}"
         )
-    if labels.device != logits.device:
-        raise ValueError(f"labels must be on the device of logits, {logits.device}, got one on {labels.device}")
+    if labels.device != scored.device:
+        raise ValueError(f"labels must be on the device of {name}, {scored.device}, got one on {labels.device}")
     if labels.device.type == "cpu":  # another device would have to wait
-        unknown = labels[(labels != IGNORED) & ((labels < 0) | (labels >= logits.shape[-1]))]
+        unknown = labels[(labels != IGNORED) & ((labels < 0) | (labels >= known[0]))]
         if unknown.numel():
             raise ValueError(
-                f"labels must be {IGNORED} (ignored) or at least 0 and below the {logits.shape[-1]} scores of logits, "
+                f"labels must be {IGNORED} (ignored) or at least 0 and below the {known[0]} {known[1]}, "
                 f"got {unknown[0].item()}"
             )
 

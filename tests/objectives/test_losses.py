@@ -304,7 +304,7 @@ def test_losses_are_one_graph(repository_root):
     command = [sys.executable, "-m", "tests.objectives.one_graph"]
     done = subprocess.run(command, cwd=repository_root, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["masked", "causal"]
+    assert done.stdout.split() == ["masked", "causal", "causal_by_parts"]
 
 
 # bad input
