@@ -13,8 +13,8 @@ from companion.exercises.mistakes import training as mistakes
 from companion.exercises.spec import Case, ErrorHint, Exercise, OpenQuestion
 
 
-def _number(generator: torch.Generator, low: float, high: float, digits: int = 3) -> float:
-    """Draw a number that is short to write."""
+def _number(generator: torch.Generator, low: float, high: float, digits: int = 1) -> float:
+    """Draw a number so short that a message which repeats it cannot be mistaken for one that tells the answer."""
     return round(low + (high - low) * float(torch.rand((), generator=generator)), digits)
 
 
@@ -126,7 +126,7 @@ class LearningRate(Exercise):
     def cases(self, generator: torch.Generator) -> Iterator[Case]:
         """Ask for the first steps, the turn, the middle, the last steps, and for a schedule without warm-up."""
         steps, warmup = _integer(generator, 80, 120), _integer(generator, 7, 13)
-        peak, floor = _number(generator, 0.2, 0.9), _number(generator, 0.01, 0.05)
+        peak, floor = _number(generator, 2.0, 9.0), _number(generator, 0.1, 0.9)
         fixed = (steps, warmup, peak, floor)
         late = _integer(generator, warmup + 5, steps - 10)
         yield Case((late, *fixed))
@@ -214,7 +214,7 @@ class AdamWStep(Exercise):
             if step > 1:
                 mean = 0.5 * scale * draw(generator, *shape, dtype=dtype)
                 square = (scale * (0.5 + draw(generator, *shape, dtype=dtype).abs())).square()
-            betas = (_number(generator, 0.7, 0.9), _number(generator, 0.92, 0.98))
+            betas = (_number(generator, 0.7, 0.9), _number(generator, 0.92, 0.98, digits=2))
             return weight, gradient, mean, square, step, _number(generator, 0.1, 0.3), betas, 1e-8, decay
 
         # eps is far below this tolerance here; the last case is there for it.

@@ -145,9 +145,10 @@ def test_steps_of_half_the_size_never_move_a_bfloat16_three():
 def test_as_many_labels_are_missing_as_the_solution_says(length, percent, chapter):
     from companion.exercises import get
 
-    documents = [[1] * 20 for _ in range(20_000)]
+    lengths = torch.randint(1, 40, (40_000,), generator=torch.Generator().manual_seed(0))  # 20 on average
+    documents = [[1] * length for length in lengths.tolist()]
     _, _, labels = get("pack_documents").reference(documents, length)
-    assert f"{100 * (labels == -100).double().mean().item():.1f}" == percent
+    assert 100 * (labels == -100).double().mean().item() == pytest.approx(float(percent), abs=0.07)
     assert percent in re.search(r"solution\} training-labels.*?```", chapter, re.DOTALL)[0]
 
 
