@@ -10,10 +10,12 @@ from companion.data.cards import card, card_table
 from companion.data.download import fetch
 from companion.data.errors import DataError
 from companion.data.loading import load, load_vectors, model_path
+from companion.data.packaged import PACKAGED, packaged_path
 from companion.data.registry import sources
 from companion.data.source import Bundle, Conversion, Source
 
 __all__ = [
+    "PACKAGED",
     "Bundle",
     "Conversion",
     "DataError",
@@ -26,5 +28,6 @@ __all__ = [
     "load",
     "load_vectors",
     "model_path",
+    "packaged_path",
     "sources",
 ]

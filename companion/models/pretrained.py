@@ -50,7 +50,7 @@ class PretrainedModel(nn.Module):
         dtype: torch.dtype = torch.float32,
         generator: torch.Generator | None = None,
     ) -> _Model:
-        """Read a model from a checkpoint: a folder, a model of :mod:`companion.data`, or one of the Hugging Face hub.
+        """Read a model from a checkpoint: a folder, a model of this course by name, or one of the Hugging Face hub.
 
         Every tensor of the checkpoint must have its place, and every parameter its tensor; what was done with each is
         told in ``load_report``. The files are only read as numbers: nothing in them is run.
@@ -58,7 +58,8 @@ class PretrainedModel(nn.Module):
         Parameters
         ----------
         name_or_path
-            The folder or the name; they are tried in this order.
+            A folder, one of our own checkpoints such as ``"tiny-bert"``, a model of :mod:`companion.data`, or a name on
+            the hub; they are tried in this order.
         revision
             A branch, tag or commit, for a name on the hub alone.
         dtype

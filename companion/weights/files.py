@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from companion._validation import describe, requires
-from companion.data import model_path, sources
+from companion.data import PACKAGED, model_path, packaged_path, sources
 from companion.weights.errors import CheckpointError
 from companion.weights.hub import download
 
@@ -104,8 +104,8 @@ def find_checkpoint(name_or_path: str | Path, *, revision: str | None = None) ->
     Parameters
     ----------
     name_or_path
-        A folder, a model of :mod:`companion.data` such as ``"minilm"``, or a name on the Hugging Face hub such as
-        ``"gpt2"``; they are tried in this order.
+        A folder, a model of this package such as ``"tiny-bert"`` or of :mod:`companion.data` such as ``"minilm"``, or a
+        name on the Hugging Face hub such as ``"gpt2"``; they are tried in this order.
     revision
         A branch, tag or commit, for a name on the hub alone.
 
@@ -125,14 +125,14 @@ def find_checkpoint(name_or_path: str | Path, *, revision: str | None = None) ->
     name = str(name_or_path)
     path = Path(name).expanduser()
     is_folder = bool(name) and path.is_dir()  # an empty name would be the current folder
-    is_model = name in {source.name for source in sources() if source.kind == "model"}
+    is_model = name in PACKAGED or name in {source.name for source in sources() if source.kind == "model"}
     if name and path.is_file():
         _refuse_file(path)
     if is_folder or is_model or isinstance(name_or_path, Path) or _looks_like_path(name):
         if revision is not None:
             raise ValueError(f"revision must be None for {name!r}, which is not on the hub; got {revision!r}")
         if is_model and not is_folder:
-            return model_path(name)
+            return packaged_path(name) if name in PACKAGED else model_path(name)
         if not is_folder:
             raise FileNotFoundError(
                 f"name_or_path must be a folder, a model of companion.data or of the hub, got {name!r}"
