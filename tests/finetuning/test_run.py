@@ -1,6 +1,7 @@
 """`companion finetune` from a table to predictions: every row accounted for, resumed to the same end."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -196,3 +197,54 @@ def test_random_weights_have_the_architecture_and_not_the_weights(pretrained):
     drawn, _ = load_body(pretrained, is_random=True, generator=torch.Generator().manual_seed(5))
     assert drawn.config == body.config
     assert not torch.equal(drawn.token_embedding.weight, body.token_embedding.weight)
+
+
+FILES = {
+    "pairs": ("csv", lambda i, text: {"text": text, "pair": "a film", "label": i % 2}),
+    "regression": ("tsv", lambda i, text: {"text": text, "label": i / 4}),
+    "tagging": (
+        "jsonl",
+        lambda i, text: {"tokens": text.split(), "tags": ["B-x" if i % 2 else "O"] * len(text.split())},
+    ),
+    "spans": ("json", lambda i, text: {"question": "which", "context": text, "answer": text.split()[-1]}),
+}
+
+
+@pytest.mark.parametrize("task", FILES)
+def test_every_task_goes_from_its_file_to_its_predictions(task, pretrained, tmp_path):
+    kind, make = FILES[task]
+    rows = [make(i, f"{TEXTS[i % 10]} {i}") for i in range(30)]
+    path = tmp_path / f"data.{kind}"
+    if kind == "json":
+        path.write_text(json.dumps(rows))
+    elif kind == "jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        separator = "\t" if kind == "tsv" else ","
+        lines = [
+            separator.join(f'"{value}"' if kind == "csv" else str(value) for value in row.values()) for row in rows
+        ]
+        path.write_text("\n".join([separator.join(rows[0]), *lines]) + "\n")
+    out = tmp_path / "out"
+    scores = finetune(
+        options(pretrained, path, out, task=task, epochs=1, skips_bad_rows=False), say=quiet, show_progress=False
+    )
+    assert any(name.startswith("test_") for name in scores)
+    predictions = [json.loads(line) for line in (out / "predictions.jsonl").read_text("utf8").splitlines()]
+    assert len(predictions) == 3
+    assert all("predicted" in one for one in predictions)
+    again = FineTuned.load(out / "model").predict(predictions)
+    for one, other in zip(predictions, again, strict=True):
+        expected = pytest.approx(one["predicted"], abs=1e-4) if task == "regression" else one["predicted"]
+        assert other["predicted"] == expected
+
+
+def test_the_commands_of_the_reference_have_options_that_exist(repository_root):
+    page = (repository_root / "book/api/finetuning.md").read_text("utf8")
+    known = set(
+        re.findall(r"--[a-z-]+", CliRunner().invoke(app, ["finetune", "--help"], env={"COLUMNS": "200"}).output)
+    )
+    lines = [line for line in page.splitlines() if line.startswith("companion finetune ")]
+    assert len(lines) >= 3
+    for line in lines:
+        assert set(re.findall(r"--[a-z-]+", line)) <= known
