@@ -24,15 +24,19 @@ def as_sets(validation: Any) -> dict[str, Any]:
     else:
         sets = {COLUMN: validation}
     for batches in sets.values():
-        gives_batches = callable(batches) or hasattr(batches, "__getitem__")
-        if not hasattr(batches, "__len__") or not gives_batches:
+        count = _count(batches)
+        if count is None or not (callable(batches) or hasattr(batches, "__getitem__")):
             raise TypeError(
                 "validation must be a list of batches, a function from a number to a batch that has a length, or a "
                 f"dict of names to these, got {describe(batches)[:200]}"
             )
-        if len(batches) == 0:
+        if count == 0:
             raise ValueError("validation must have at least one batch, got none; leave it out to have no validation")
     return sets
+
+
+def _count(batches: Any) -> int | None:
+    return len(batches) if hasattr(batches, "__len__") else None
 
 
 def _each(batches: Any) -> Iterator[Batch]:

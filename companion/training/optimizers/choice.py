@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from companion._validation import describe
 from companion.training.config import TrainerConfig
@@ -29,7 +29,7 @@ def split_by_matrix(group: Group, matrices: set[int]) -> tuple[Group, Group]:
     return group | {"params": inside}, group | {"params": outside}
 
 
-def hidden_matrices(model: nn.Module) -> list[nn.Parameter]:
+def hidden_matrices(model: nn.Module) -> list[Tensor]:
     """Return the weights of the linear layers between features and features.
 
     A linear layer is taken to score the vocabulary, and left out, when its weight has the shape of an embedding's.
