@@ -226,7 +226,11 @@ def _interval(task: Task, rows: list[Row], answers: list[Row]) -> dict[str, floa
 
 
 def finetune(
-    options: FineTuning, *, is_resumed: bool = False, show_progress: bool | None = None, say: Say = print
+    options: FineTuning,
+    *,
+    is_resumed: bool = False,
+    show_progress: bool | None = None,
+    say: Callable[[str], None] = print,
 ) -> dict[str, float] | None:
     """Fine-tune, score, and write everything into the folder.
 
