@@ -6,7 +6,7 @@ from typing import Any
 
 from companion._validation import describe, require_count, require_finite, require_probability
 from companion.training.mode import PLAIN, Mode
-from companion.training.schedules import Schedule, warmup_constant, warmup_cosine, warmup_linear, wsd
+from companion.training.schedules import warmup_constant, warmup_cosine, warmup_linear, wsd
 
 OPTIMIZERS = ("adamw", "sgd", "muon")
 SCHEDULES = ("cosine", "linear", "wsd", "constant")
@@ -126,10 +126,10 @@ class TrainerConfig:
         if not isinstance(self.mode, Mode):
             raise TypeError(f"mode must be a Mode, such as fast_mode(), got {describe(self.mode)}")
 
-    def make_schedule(self) -> Schedule:
+    def make_schedule(self) -> Callable[[int], float]:
         """Make the function from a step to the factor of the learning rate."""
         common: dict[str, Any] = {"steps": self.steps, "warmup": self.warmup}
-        makers: dict[str, Callable[[], Schedule]] = {
+        makers: dict[str, Callable[[], Callable[[int], float]]] = {
             "cosine": lambda: warmup_cosine(**common, floor=self.floor),
             "linear": lambda: warmup_linear(**common, floor=self.floor),
             "wsd": lambda: wsd(**common, floor=self.floor, decay=self.decay),

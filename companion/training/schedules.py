@@ -6,8 +6,6 @@ from typing import Any
 
 from companion._validation import require_count, require_finite, requires
 
-Schedule = Callable[[int], float]
-
 
 def _check(*, steps: Any, warmup: Any = 0, floor: Any = 0.0, decay: Any = 0.2) -> None:
     require_count("steps", steps)
@@ -20,7 +18,7 @@ def _check(*, steps: Any, warmup: Any = 0, floor: Any = 0.0, decay: Any = 0.2) -
             raise ValueError(f"{name} must be from 0 to 1, got {value}")
 
 
-def _after_warmup(step: int, warmup: int, rest: Schedule) -> float:
+def _after_warmup(step: int, warmup: int, rest: Callable[[int], float]) -> float:
     # Not step / warmup, which is 0 at the first step and wastes it.
     return (step + 1) / (warmup + 1) if step < warmup else rest(step)
 
@@ -30,7 +28,7 @@ def _progress(step: int, first: int, last: int) -> float:
 
 
 @requires(_check)
-def warmup_cosine(*, steps: int, warmup: int = 0, floor: float = 0.0) -> Schedule:
+def warmup_cosine(*, steps: int, warmup: int = 0, floor: float = 0.0) -> Callable[[int], float]:
     """Rise in a line, then fall along half a cosine.
 
     Parameters
@@ -64,7 +62,7 @@ def warmup_cosine(*, steps: int, warmup: int = 0, floor: float = 0.0) -> Schedul
 
 
 @requires(_check)
-def warmup_linear(*, steps: int, warmup: int = 0, floor: float = 0.0) -> Schedule:
+def warmup_linear(*, steps: int, warmup: int = 0, floor: float = 0.0) -> Callable[[int], float]:
     """Rise in a line, then fall in a line.
 
     Parameters
@@ -94,7 +92,7 @@ def warmup_linear(*, steps: int, warmup: int = 0, floor: float = 0.0) -> Schedul
 
 
 @requires(_check)
-def wsd(*, steps: int, warmup: int = 0, decay: float = 0.2, floor: float = 0.0) -> Schedule:
+def wsd(*, steps: int, warmup: int = 0, decay: float = 0.2, floor: float = 0.0) -> Callable[[int], float]:
     """Warm up, stay, decay: rise in a line, stay at 1, and fall in a line at the end.
 
     What was learned before the fall does not depend on where the end is, so a run can be made longer from there.
@@ -129,7 +127,7 @@ def wsd(*, steps: int, warmup: int = 0, decay: float = 0.2, floor: float = 0.0) 
 
 
 @requires(_check)
-def warmup_constant(*, steps: int, warmup: int = 0) -> Schedule:
+def warmup_constant(*, steps: int, warmup: int = 0) -> Callable[[int], float]:
     """Rise in a line, then stay.
 
     Parameters

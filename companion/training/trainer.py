@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from torch import nn
+from torch import Tensor, nn
 
 from companion._validation import describe, requires
 from companion.training import state
@@ -28,12 +28,11 @@ from companion.training.randomness import RandomStream
 from companion.training.recompute import recomputed
 from companion.training.shards import like
 from companion.training.signals import politely
-from companion.training.stepper import LossFunction, Objective, Stepper
+from companion.training.stepper import Objective, Stepper
 from companion.training.team import Team
 from companion.training.tensorboard import TensorBoardLog
 from companion.training.validation import as_sets, mean_loss
 
-Callback = Callable[["Trainer", Record], None]
 LOG = "log.csv"
 
 
@@ -114,13 +113,13 @@ class Trainer:
     def __init__(
         self,
         model: nn.Module,
-        loss: LossFunction,
-        batches: Callable[[int], Batch],
+        loss: Callable[[Any, dict[str, Tensor]], Any],
+        batches: Callable[[int], dict[str, Tensor]],
         config: TrainerConfig,
         *,
         validation: Any = None,
         folder: str | Path | None = None,
-        callbacks: Sequence[Callback] = (),
+        callbacks: Sequence[Callable[..., Any]] = (),
         settings: Mapping[str, Any] | None = None,
         parameter_groups: Sequence[Any] | None = None,
         show_progress: bool | None = None,
