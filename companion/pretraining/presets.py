@@ -147,7 +147,7 @@ _PRESETS = (
         hidden_share=0.3,
         length=160,
         batch_size=12,
-        recipe=replace(RECIPE, steps=2000, lr=4e-3),
+        recipe=replace(RECIPE, steps=1000, lr=4e-3, schedule="wsd", decay=0.5),
         examples=(
             "Preheat the <extra_id_0> to 350°F.",
             "He was born <extra_id_0> and died in London.",

@@ -27,6 +27,8 @@ from companion.transformer import SinusoidalPositions
 CLASSES: dict[str, type[GPT] | type[BERT] | type[T5]] = {"causal": GPT, "masked": BERT, "spans": T5}
 VALIDATION_BATCHES = 8
 LOG_ROWS, EVALUATIONS, SAVES = 500, 16, 10  # of a whole run
+# How much less the heads of a T5 look at each position farther away, at first.
+SLOPES = torch.tensor([1.0, 1.0, 0.5, 0.0])
 FIRST_STD = 0.02  # of BERT's first weights
 WARM_STEPS, TIMED_STEPS = 3, 8  # the first steps compile
 
@@ -184,6 +186,8 @@ def new_model(preset: Preset, texts: Texts, seed: int) -> nn.Module:
     model = CLASSES[preset.objective](config, torch.Generator().manual_seed(seed))
     if isinstance(model, BERT):
         start_with_waves(model)
+    if isinstance(model, T5):
+        start_near(model)
     return model
 
 
@@ -207,6 +211,25 @@ def recipe_of(preset: Preset, steps: int, *, seed: int, mode: Mode, **changes: A
         "save_every": max(1, steps // SAVES),
     }
     return preset.recipe_for(steps, **(cadence | {"seed": seed, "mode": mode} | changes))
+
+
+@torch.no_grad()
+def start_near(model: T5) -> None:
+    """Let the heads of a T5 begin by looking near: the first to the left, the second to the right, the others around.
+
+    A bias of a few units decides where a head looks, and steps of a thousandth take long to get there.
+    """
+    reach = 8  # positions; all that are farther are alike
+    for bias in (model.encoder_bias, model.decoder_bias):
+        distances = torch.arange(-bias.max_distance, bias.max_distance + 1)
+        distances = distances[distances <= 0] if not bias.bidirectional else distances
+        buckets = bias.buckets(distances)
+        for bucket in buckets.unique().tolist():
+            held = distances[buckets == bucket]
+            nearest = held[held.abs().argmin()]
+            bias.weight[bucket] -= SLOPES[: bias.weight.shape[1]] * nearest.abs().clamp(max=reach)
+            if bias.bidirectional and nearest != 0:
+                bias.weight[bucket, 0 if nearest > 0 else 1] -= reach / 2
 
 
 def _require_new(out: Path, options: Options) -> None:

@@ -1,9 +1,11 @@
 """Batches of each objective: pure in seed and step, full, and labelled with what was there."""
 
-import companion.data.corpus.prepare as prepare
 import numpy as np
 import pytest
 import torch
+
+import companion.data.corpus.prepare as prepare
+from companion.objectives import restore_spans
 from companion.pretraining import make_batches, masked_loss, prepare_texts
 from companion.pretraining.batches import IGNORED, _sentences
 from companion.pretraining.run import new_model
@@ -72,7 +74,8 @@ def test_whole_words_hide_together(texts):
     for step in range(len(make)):
         batch = make(step)
         for positions, labels in zip(batch["positions"].tolist(), batch["labels"].tolist(), strict=True):
-            chosen = {at: tokenizer.id_to_token[label] for at, label in zip(positions, labels, strict=True) if label >= 0}
+            asked = [(at, label) for at, label in zip(positions, labels, strict=True) if label >= 0]
+            chosen = {at: tokenizer.id_to_token[label] for at, label in asked}
             for at, piece in chosen.items():
                 if piece.startswith("##"):
                     pieces += 1
@@ -94,8 +97,6 @@ def test_half_of_the_pairs_are_by_chance_and_lone_sentences_are_not_asked_about(
 def test_spans_put_back_are_the_row(texts):
     make = batches(texts, "spans")
     batch, rows = make(1), make.rows(1)
-    from companion.objectives import restore_spans
-
     for read, labels, row in zip(batch["input_ids"], batch["labels"], rows["input_ids"], strict=True):
         restored = restore_spans(read, labels, sentinels=make.sentinels, end_id=make.end_id)
         assert restored.tolist() == row.tolist()

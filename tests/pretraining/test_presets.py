@@ -4,6 +4,7 @@ import json
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
+
 from companion.data import sources
 from companion.models import BERTConfig, GPTConfig
 from companion.pretraining import PRESETS, Options, get_preset

@@ -10,9 +10,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import companion.data.corpus.prepare as prepare
 import pytest
 import torch
+
+import companion.data.corpus.prepare as prepare
 from companion.pretraining import load_checkpoint, pretrain
 from companion.pretraining.names import CARD, RECORD, SHIPPED
 from companion.pretraining.names import LABELS as LABELS_FILE
@@ -95,7 +96,7 @@ def test_minutes_become_a_number_of_steps_that_is_recorded(tmp_path):
 
 
 def test_too_few_minutes_say_how_many_are_needed(tmp_path):
-    with pytest.raises(ValueError, match="minutes must be at least .* one step's time on this machine, got 1e-09"):
+    with pytest.raises(ValueError, match=r"minutes must be at least .* one step's time on this machine, got 1e-09"):
         pretrain(small.options("causal", tmp_path / "timed", minutes=1e-9), show_progress=False)
 
 
