@@ -23,6 +23,9 @@ from companion.attention.masks import causal_mask, require_fitting_bias, require
 # and rounding it joins into one pass, than a kernel that it cannot look into. A training step of bfloat16 takes 0.75 of
 # the time at 128 keys and 0.8 at 256; much longer, the matrix of weights would not fit the processor's cache.
 LONGEST_WRITTEN_OUT = 512
+# So many queries at a time need no key behind the last of them: at 256 keys a quarter of the work of causal attention
+# is left out. Smaller blocks leave out more, but their products are slower and the compiler takes longer.
+QUERIES = 128
 
 
 def _check_query_key(query: Any, key: Any, mask: Any, bias: Any, scale: Any) -> None:
@@ -133,7 +136,7 @@ def attend(
 ) -> Tensor:
     """Do the work of :func:`dot_product_attention` for callers that have checked their own arguments."""
     if torch.compiler.is_compiling() and query.device.type == "cpu" and key.shape[-2] <= LONGEST_WRITTEN_OUT:
-        return _mix(F.dropout(_weights(query, key, mask, bias, is_causal, scale), dropout_p), value)
+        return _written_out(query, key, value, mask, bias, is_causal, scale, dropout_p)
     if is_causal:
         mask, is_causal = _causal(query, key, mask, bias)
     if bias is not None:  # the kernel has one argument for both
@@ -144,6 +147,60 @@ def attend(
     return F.scaled_dot_product_attention(
         query, key, value, mask, dropout_p, is_causal, scale=scale, enable_gqa=grouped
     )
+
+
+def _written_out(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    bias: Tensor | None,
+    is_causal: bool,
+    scale: float | None,
+    dropout_p: float,
+) -> Tensor:
+    n_query, n_key = query.shape[-2], key.shape[-2]
+    if not is_causal or n_query != n_key:
+        return _write_out(query, key, value, mask, bias, is_causal, scale, dropout_p)
+    blocks = []
+    for first in range(0, n_query, QUERIES):
+        last = min(first + QUERIES, n_query)
+        masks = _cut(mask, first, last), _cut(bias, first, last)
+        seen = key[..., :last, :], value[..., :last, :]
+        blocks.append(_write_out(query[..., first:last, :], *seen, *masks, is_causal, scale, dropout_p))
+    return torch.cat(blocks, -2)
+
+
+def _cut(mask: Tensor | None, first: int, last: int) -> Tensor | None:
+    """Return the part of a mask or a bias that is about some queries and the keys up to the last of them."""
+    if mask is None or mask.dim() == 0:
+        return mask
+    if mask.shape[-1] > 1:
+        mask = mask[..., :last]
+    return mask[..., first:last, :] if mask.dim() > 1 and mask.shape[-2] > 1 else mask
+
+
+def _write_out(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    bias: Tensor | None,
+    is_causal: bool,
+    scale: float | None,
+    dropout_p: float,
+) -> Tensor:
+    """Mix the values by weights that do not sum to 1 yet, and divide what comes out: that is fewer numbers."""
+    scores, mask, may_see_nothing = _scores(query, key, mask, bias, is_causal, scale)
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    # Whatever is subtracted cancels, so it needs no gradient.
+    weights = (scores - scores.amax(-1, keepdim=True).detach()).exp()
+    if may_see_nothing and mask is not None:
+        weights = weights.masked_fill(~mask, 0.0)
+    # The largest weight is 1, unless nothing is seen.
+    total = weights.sum(-1, keepdim=True).clamp(min=1.0)
+    mixed = _mix(F.dropout(weights.to(value.dtype), dropout_p), value)
+    return (mixed / total).to(value.dtype)
 
 
 def _causal(query: Tensor, key: Tensor, mask: Tensor | None, bias: Tensor | None) -> tuple[Tensor | None, bool]:
@@ -189,6 +246,15 @@ def attention_weights(
 def _weights(
     query: Tensor, key: Tensor, mask: Tensor | None, bias: Tensor | None, is_causal: bool, scale: float | None
 ) -> Tensor:
+    scores, mask, may_see_nothing = _scores(query, key, mask, bias, is_causal, scale)
+    weights = _softmax(scores)
+    return weights.masked_fill(~mask, 0.0) if may_see_nothing and mask is not None else weights
+
+
+def _scores(
+    query: Tensor, key: Tensor, mask: Tensor | None, bias: Tensor | None, is_causal: bool, scale: float | None
+) -> tuple[Tensor, Tensor | None, bool]:
+    """Return the scores, with what may not be seen at the bottom, the whole mask, and whether it may hide a row."""
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     n_query, n_key = query.shape[-2], key.shape[-2]
     may_see_nothing = mask is not None or n_query > n_key
@@ -198,11 +264,10 @@ def _weights(
     scores = (_stack(scale * query, key.shape[-3]) @ key.mT).reshape(*query.shape[:-1], key.shape[-2])
     if bias is not None:
         scores = scores + bias
-    if mask is None:
-        return _softmax(scores)
-    # The lowest finite number rather than -inf: a row of -inf would make NaN of the row and of its gradient.
-    weights = _softmax(scores.masked_fill(~mask, torch.finfo(scores.dtype).min))
-    return weights.masked_fill(~mask, 0.0) if may_see_nothing else weights
+    if mask is not None:
+        # The lowest finite number rather than -inf: a row of -inf would make NaN of the row and of its gradient.
+        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+    return scores, mask, may_see_nothing
 
 
 def _mix(weights: Tensor, value: Tensor) -> Tensor:

@@ -1,10 +1,11 @@
 """The position-wise half of a block: what each position makes of what it has gathered."""
 
-import functools
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -18,11 +19,20 @@ from companion._validation import (
     requires,
 )
 
+
+def _gelu_tanh(x: Tensor) -> Tensor:
+    if not torch.compiler.is_compiling():
+        return F.gelu(x, approximate="tanh")
+    # (1 + tanh(z)) / 2 is the logistic function of 2z. The compiler's code for the CPU takes less than half the time
+    # for it, forward and backward.
+    return x * torch.sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
+
+
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
     {
         "relu": F.relu,
         "gelu": F.gelu,
-        "gelu_tanh": functools.partial(F.gelu, approximate="tanh"),
+        "gelu_tanh": _gelu_tanh,
         "silu": F.silu,
     }
 )
