@@ -4,7 +4,16 @@ from importlib import import_module
 
 from companion.exercises.spec import PUBLIC_SEED, Exercise, ExerciseFailed, Mistake, Mutant, local_call
 
-SLUGS = ("language_models", "tokenization", "embeddings", "attention", "transformer", "models")
+SLUGS = (
+    "language_models",
+    "tokenization",
+    "embeddings",
+    "attention",
+    "transformer",
+    "models",
+    "objectives",
+    "training",
+)
 
 
 def exercises_of(slug: str) -> list[Exercise]:
