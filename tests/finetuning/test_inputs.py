@@ -1,6 +1,7 @@
 """Texts for models: BERT's own form, lengths, words, and batches that depend on the step alone."""
 
 import pytest
+import tokenizers
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +18,6 @@ def inputs():
 
 
 def test_it_is_the_form_of_transformers_bert(tmp_path, inputs):
-    tokenizers = pytest.importorskip("tokenizers")
     inputs.tokenizer.save(tmp_path / "tokenizer.json")
     theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     for pair in ((TEXTS[0],), (TEXTS[0], TEXTS[1])):
