@@ -118,6 +118,10 @@ def require_features(name: str, value: Any, axes: str, weight: Tensor) -> None:
         )
 
 
+class NotFiniteError(ValueError):
+    """A tensor holds NaN or infinity: an argument's fault, or, while a model trains, the run's."""
+
+
 def require_all_finite(name: str, value: Tensor) -> None:
     """Raise if a tensor on the CPU holds NaN or infinity.
 
@@ -134,7 +138,7 @@ def require_all_finite(name: str, value: Tensor) -> None:
         return
     n_bad = int((~value.isfinite()).sum())
     if n_bad:  # or the sum overflowed
-        raise ValueError(
+        raise NotFiniteError(
             f"{name} must be finite, got NaN or infinity in {n_bad} of the {value.numel()} elements of "
             f"{describe(value)}; find out where they come from"
         )

@@ -11,7 +11,7 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor, nn
 
-from companion._validation import describe, requires
+from companion._validation import NotFiniteError, describe, requires
 from companion.training import state
 from companion.training.batches import Batch, require_batch
 from companion.training.checkpoint import Checkpoint, Checkpoints
@@ -266,7 +266,11 @@ class Trainer:
         batch = self.batches(self.step)
         require_batch(batch, f"batches({self.step})")
         loaded = time.perf_counter()
-        outcome = self.stepper.gradients(batch)
+        try:
+            outcome = self.stepper.gradients(batch)
+        except NotFiniteError:  # a model that looks at its own numbers saw it first
+            self._require_finite("model's output", math.nan, batch)
+            raise
         self._require_finite("loss", outcome.total, batch)
         self._require_finite("gradient's norm", outcome.grad_norm, batch)
         self._lr, self._grad_norm = self.stepper.update(self.step), outcome.grad_norm
