@@ -34,7 +34,7 @@ SEEDS = 2
 STEPS = 300  # of such batches; a sweep of the batch size reads as many rows in fewer or more steps
 WARMUP = 30
 PROMPT = "Preheat the oven to"
-SIZES = {"d_model": 64, "n_heads": 4, "n_layers": 2}
+SIZES: dict[str, Any] = {"d_model": 64, "n_heads": 4, "n_layers": 2}
 DEFAULTS: dict[str, Any] = {
     "optimizer": "adamw",
     "lr": 1e-2,

@@ -223,3 +223,16 @@ def test_two_processes_give_the_losses_of_one(tmp_path):
             losses.append([float(row["loss"]) for row in csv.DictReader(log) if row["loss"]])
     assert len(losses[0]) == 3
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_the_command_repeats_itself_and_measures_on_the_same_texts(tmp_path, monkeypatch, stored):
+    monkeypatch.setattr(sweeps, "STEPS", 8)
+    texts = sweeps.load_texts(tmp_path)
+    assert round(texts.characters_per_token, 3) == stored["characters_per_token"]
+    first, second = (sweeps.rounded(sweeps.run(texts, ema=0.5, rows=4, warmup=2)) for _ in range(2))
+    assert {**first, "cpu_seconds": 0} == {**second, "cpu_seconds": 0}
+    assert first.keys() | {"sweep", "settings"} == stored["runs"][0].keys()
+    assert len(first["curve"]) == 16
+    assert first["bits"] < 4.5
