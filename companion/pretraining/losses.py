@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from companion.models import BERT, GPT, T5
-from companion.objectives import Loss, take_positions, token_loss
+from companion.objectives import Loss, linear_cross_entropy, take_positions, token_loss
 from companion.pretraining.batches import Batch
 
 LossOf = Callable[..., Loss]
@@ -14,7 +14,8 @@ LossOf = Callable[..., Loss]
 
 def causal_loss(model: GPT, batch: Batch) -> Loss:
     """Score the next token at each position of packed rows."""
-    return token_loss(model(batch["input_ids"], document_ids=batch["document_ids"]), batch["labels"])
+    hidden = model.encode(batch["input_ids"], document_ids=batch["document_ids"])
+    return linear_cross_entropy(hidden, model.token_embedding.weight, batch["labels"])
 
 
 def span_loss(model: T5, batch: Batch) -> Loss:
