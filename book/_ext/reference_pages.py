@@ -13,6 +13,7 @@ import inspect
 import io
 import json
 import shutil
+import statistics
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -108,6 +109,28 @@ class GpuTable(MarkdownDirective):
         ]
         said = f"{run['device']}, torch {run['torch']}, {run['date']}; {run['model']}:"
         return f"{said}\n\n" + table(("What", "Tokens a second", "MFU"), rows)
+
+
+class PretrainingTable(MarkdownDirective):
+    """What each part of our pretraining recipe is worth, as the last run wrote it."""
+
+    def markdown(self) -> str:
+        """Write the table with its date, or say that there was no run."""
+        path = ROOT / "book" / "pretraining.json"
+        if not path.exists():
+            return "Not yet run."
+        self.env.note_dependency(str(path))
+        run = json.loads(path.read_text("utf8"))
+        rows = []
+        for name, by_seed in run["runs"].items():
+            if by_seed:
+                bits, steps = ([one[key] for one in by_seed.values()] for key in ("bits", "steps"))
+                spread = f"{min(bits):.3f}–{max(bits):.3f}"
+                rows.append(
+                    (name, str(len(bits)), f"{statistics.fmean(steps):,.0f}", f"{statistics.fmean(bits):.3f}", spread)
+                )
+        said = f"torch {run['torch']}, {run['date']}, {run['seconds']:.0f} CPU seconds each:"
+        return f"{said}\n\n" + table(("Recipe", "Seeds", "Steps", "Bits a byte", "Lowest–highest"), rows)
 
 
 class BenchmarkChart(SphinxDirective):
@@ -216,6 +239,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("benchmark-table", BenchmarkTable)
     app.add_directive("benchmark-chart", BenchmarkChart)
     app.add_directive("gpu-table", GpuTable)
+    app.add_directive("pretraining-table", PretrainingTable)
     app.connect("builder-inited", without_thebe)
     app.connect("autodoc-process-signature", source_signature)
     app.connect("missing-reference", resolve_short_name)
