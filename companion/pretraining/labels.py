@@ -22,9 +22,11 @@ from companion.pretraining.checkpoints import checkpoint_folder, load_checkpoint
 from companion.pretraining.files import write_json
 from companion.pretraining.names import LABELS
 from companion.tokenization import Tokenizer
+from companion.training import fast_mode
 
 SEEDS = (0, 1, 2)
 BATCH, EPOCHS, WARMUP = 32, 5, 0.1
+NUMBERS = fast_mode("cpu").autocast
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +44,9 @@ class Labels:
 TASKS: Mapping[str, tuple[Labels, ...]] = {
     "tiny-bert": (
         Labels(data="trec_questions"),
-        Labels(data="wiki", column="topic"),
-        Labels(data="movie_snippets", train=2000),
+        Labels(data="wiki", column="topic", train=500, test=500, length=48),
     ),
-    "tiny-bert-zh": (Labels(data="zh_reviews"),),
+    "tiny-bert-zh": (Labels(data="zh_reviews", train=600, test=600, length=48),),
 }
 Rows = list[tuple[list[int], int]]
 
@@ -104,7 +105,9 @@ def fit(model: Classifier, rows: Rows, *, lr: float, seed: int, pad_id: int) -> 
     for _ in range(EPOCHS):
         for index in torch.randperm(n_batches, generator=generator).tolist():
             input_ids, mask, labels = collate([rows[row] for row in batches[index]], pad_id)
-            F.cross_entropy(model(input_ids, mask), labels).backward()
+            with torch.autocast("cpu", NUMBERS, enabled=NUMBERS is not None):
+                scores = model(input_ids, mask)
+            F.cross_entropy(scores.float(), labels).backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -118,12 +121,12 @@ def accuracy(model: Classifier, rows: Rows, pad_id: int) -> float:
     right = 0
     for at in range(0, len(ordered), 100):
         input_ids, mask, labels = collate(ordered[at : at + 100], pad_id)
-        right += int((model(input_ids, mask).argmax(-1) == labels).sum())
+        with torch.autocast("cpu", NUMBERS, enabled=NUMBERS is not None):
+            right += int((model(input_ids, mask).argmax(-1) == labels).sum())
     return right / len(rows)
 
 
-#: Each arm's best of 3e-4, 6e-4 and 1e-3 on rows of other seeds.
-RATES = {"pretrained": 6e-4, "random": 6e-4}
+RATES = {"pretrained": 5e-4, "random": 5e-4}
 
 
 def compare(name: str | Path, task: Labels, seed: int) -> dict[str, float]:

@@ -117,7 +117,12 @@ _PRESETS = (
         length=256,
         batch_size=8,
         recipe=RECIPE,
-        examples=("Preheat the oven to", "Add the chopped onion", "The river", "He was an English"),
+        examples=(
+            "Chocolate Cake\nIngredients:",
+            "Mix the flour, sugar and eggs in a bowl. Preheat the oven to",
+            "Albert Einstein was a",
+            "The river",
+        ),
     ),
     Preset(
         name="tiny-bert",
