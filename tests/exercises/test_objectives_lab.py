@@ -105,7 +105,7 @@ def test_a_loss_that_was_averaged_before_it_was_masked_is_caught_and_named():
 def test_the_model_learns_and_the_open_answer_says_what_its_measurement_says():
     cells = [graded(LAB, name) for name in ("imports", "read_recipes", "fact_recipes", "what_a_wrong_mean_costs_code")]
     printed, left = run(cells, names(math=math))
-    assert "the model needs at least 0.4 bits fewer: True" in printed
+    assert "the model needs at least half a bit fewer: True" in printed
     crossing = next(
         i for i in range(5, 150) if sum(left["shown"][i - 5 : i]) / 5 / math.log(2) < left["frequency_bits"]
     )
