@@ -217,8 +217,12 @@ def recipe_of(preset: Preset, steps: int, *, seed: int, mode: Mode, **changes: A
 def start_near(model: T5) -> None:
     """Let the heads of a T5 begin by looking near: the first to the left, the second to the right, the others around.
 
-    A bias of a few units decides where a head looks, and steps of a thousandth take long to get there.
+    A bias of a few units decides where a head looks, and steps of a thousandth take long to get there. And where the
+    decoder looks into the text that was read, its queries begin as the keys: a mark first looks for the same mark.
     """
+    for block in model.decoder.blocks:
+        cross: Any = block.cross_attention
+        cross.query.weight.copy_(cross.key.weight / (model.config.d_model / model.config.n_heads) ** 0.5)
     reach = 8  # positions; all that are farther are alike
     for bias in (model.encoder_bias, model.decoder_bias):
         distances = torch.arange(-bias.max_distance, bias.max_distance + 1)
