@@ -113,7 +113,7 @@ class PairBatches:
     Parameters
     ----------
     shards
-        Documents with flags, as :func:`companion.pretraining.texts.encode_flagged` writes them.
+        Documents with flags, as ``companion.pretraining.texts.encode_flagged`` writes them.
     tokenizer
         Names the special tokens.
     length, batch_size

@@ -101,7 +101,7 @@ class Preset:
         return facts | {"model": asdict(self.model), "recipe": self.recipe.to_json()}
 
 
-# Found on short runs of tiny-gpt: half and twice the learning rate end higher, AdamW much higher.
+# Found on short runs of tiny-gpt: AdamW ends much higher; twice the rate ends about as low.
 RECIPE = TrainerConfig(steps=2300, optimizer="muon", lr=6e-3, weight_decay=0.1, schedule="linear", warmup=60, floor=0.0)
 # Few hidden tokens make noisy gradients: a lower rate, kept up until half of the steps are done.
 MASKED_RECIPE = replace(RECIPE, lr=2e-3, schedule="wsd", decay=0.5, warmup=100)
@@ -146,13 +146,14 @@ _PRESETS = (
         name="tiny-t5",
         about="a T5 of English recipes and encyclopaedia articles",
         objective="spans",
-        model=T5Config(vocab_size=6144, d_model=256, n_heads=4, n_layers=3, d_ff=1024),
+        # A head of its own learns which token follows which without first forgetting to repeat the token it reads.
+        model=T5Config(vocab_size=6144, d_model=256, n_heads=4, n_layers=2, d_ff=768, gated=True, tied=False),
         data=("recipes", "wiki"),
         tokenizer="unigram",
         hidden_share=0.25,
         length=96,
         batch_size=20,
-        recipe=replace(RECIPE, steps=3000, lr=3e-3, schedule="wsd", decay=0.5),
+        recipe=replace(RECIPE, steps=2600, lr=4e-3, schedule="wsd", decay=0.5),
         examples=(
             "Preheat the <extra_id_0> to 350°F.",
             "He was born <extra_id_0> and died in London.",
