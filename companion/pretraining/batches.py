@@ -52,8 +52,10 @@ def make_batches(preset: Preset, texts: Texts, shards: Shards, *, seed: int, hid
     sizes: dict[str, Any] = {"length": preset.length, "batch_size": preset.batch_size, "seed": seed}
     if preset.objective == "causal":
         return CausalBatches(shards, **sizes)
-    kind = PairBatches if preset.objective == "masked" else SpanBatches
-    return kind(shards, texts.tokenizer, **sizes, hidden_share=hidden_share or preset.hidden_share)
+    sizes["hidden_share"] = hidden_share or preset.hidden_share
+    if preset.objective == "masked":
+        return PairBatches(shards, texts.tokenizer, **sizes)
+    return SpanBatches(shards, texts.tokenizer, **sizes, span_length=preset.span_length)
 
 
 class CausalBatches:
@@ -79,12 +81,20 @@ class SpanBatches:
     """
 
     def __init__(
-        self, shards: Shards, tokenizer: Tokenizer, *, length: int, batch_size: int, seed: int, hidden_share: float
+        self,
+        shards: Shards,
+        tokenizer: Tokenizer,
+        *,
+        length: int,
+        batch_size: int,
+        seed: int,
+        hidden_share: float,
+        span_length: float = 3.0,
     ) -> None:
         self.rows = PackedRows(shards, length=length, batch_size=batch_size, seed=seed, cut="anywhere")
         self.sentinels = [tokenizer.vocab[name] for name in SENTINELS]
         self.end_id = tokenizer.vocab["</s>"]
-        self.seed, self.hidden_share = seed, hidden_share
+        self.seed, self.hidden_share, self.span_length = seed, hidden_share, span_length
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -94,7 +104,12 @@ class SpanBatches:
         generator = generator_for("spans", self.seed, step)
         corrupted = [
             corrupt_spans(
-                row, density=self.hidden_share, sentinels=self.sentinels, end_id=self.end_id, generator=generator
+                row,
+                density=self.hidden_share,
+                mean_length=self.span_length,
+                sentinels=self.sentinels,
+                end_id=self.end_id,
+                generator=generator,
             )
             for row in self.rows(step)["input_ids"]
         ]

@@ -143,18 +143,20 @@ def hide_all(batch: Batch, mask_id: int) -> Tensor:
 
 
 def measure_spans(model: T5, preset: Preset, texts: Texts, rows: int) -> Figures:
-    """Measure how often the next token behind the marks is guessed, and how many spans are filled just as they were."""
+    """Measure how often the next token behind the marks is guessed, and how many spans are filled just as they were.
+
+    How long a span was nobody can know, so a mark, which would end it, is no guess here.
+    """
     marks = torch.tensor([texts.tokenizer.vocab[name] for name in (*SENTINELS, "</s>")])
     commonest = int(np.argmax(token_counts(texts.train, texts.tokenizer.vocab_size)))
     n_tokens = n_right = n_usual = n_spans = n_whole = 0
     nats = 0.0
     for batch in _batches(preset, texts, rows):
         labels = batch["labels"]
-        logits = model(batch["input_ids"], model.shift_right(labels)).float()
+        logits = model(batch["input_ids"], model.shift_right(labels)).float().index_fill(-1, marks, -torch.inf)
         is_text = ~torch.isin(labels, marks)
         correct = logits.argmax(-1) == labels
-        losses = nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
-        nats += losses[is_text.flatten()].sum().item()
+        nats += nn.functional.cross_entropy(logits[is_text], labels[is_text], reduction="sum").item()
         n_tokens, n_right = n_tokens + int(is_text.sum()), n_right + int(correct[is_text].sum())
         n_usual += int((labels[is_text] == commonest).sum())
         for row, ok, text in zip(labels, correct, is_text, strict=True):

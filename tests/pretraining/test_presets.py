@@ -43,6 +43,7 @@ def test_an_unknown_preset_is_refused_with_those_there_are():
         ({"length": 0}, "length must be at least 1"),
         ({"length": 97}, "length must be at most the model's max_len 96, got 97"),
         ({"hidden_share": 1.0}, "hidden_share must be above 0 and below 1"),
+        ({"span_length": 0.5}, "span_length must be at least 1"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(changes, message):
