@@ -205,26 +205,28 @@ HIDE_TOKENS = (
     WrongWay(
         "the labels are what was put there; they are what was there before", lambda *a: _hidden(*a, source="read")
     ),
-    WrongWay("all chosen tokens are hidden; `fate` is not used", lambda *a: _hidden(*a, masked=(0, 2))),
+    WrongWay("all chosen tokens are hidden; `fate` is not used", lambda *a: _hidden(*a, masked=(0.0, 2.0))),
     WrongWay(
         "exchanged and kept have changed places: a fate of 0.8 to 0.9 exchanges",
-        lambda *a: _hidden(*a, exchanged=(0.9, 2)),
+        lambda *a: _hidden(*a, exchanged=(0.9, 2.0)),
     ),
     WrongWay(
         "the three ranges stand in another order: below 0.8 a token hides, below 0.9 it is exchanged, else it stays",
-        lambda *a: _hidden(*a, masked=(0.2, 2), exchanged=(0.1, 0.2)),
+        lambda *a: _hidden(*a, masked=(0.2, 2.0), exchanged=(0.1, 0.2)),
     ),
     WrongWay(
         "the three ranges stand in another order: below 0.8 a token hides, below 0.9 it is exchanged, else it stays",
-        lambda *a: _hidden(*a, masked=(0.2, 2), exchanged=(0, 0.1)),
+        lambda *a: _hidden(*a, masked=(0.2, 2.0), exchanged=(0.0, 0.1)),
     ),
     WrongWay(
         "you hide where `fate` is large; eight in ten are below 0.8",
-        lambda *a: _hidden(*a, masked=(0.8, 2), exchanged=(0, 0)),
+        lambda *a: _hidden(*a, masked=(0.8, 2.0), exchanged=(0.0, 0.0)),
     ),
-    WrongWay("no token is exchanged for a drawn one", lambda *a: _hidden(*a, exchanged=(2, 2))),
-    WrongWay("no token is kept; all that are not hidden are exchanged", lambda *a: _hidden(*a, exchanged=(0.8, 2))),
-    WrongWay("no token is kept; nine in ten are hidden", lambda *a: _hidden(*a, masked=(0, 0.9), exchanged=(0.9, 2))),
+    WrongWay("no token is exchanged for a drawn one", lambda *a: _hidden(*a, exchanged=(2.0, 2.0))),
+    WrongWay("no token is kept; all that are not hidden are exchanged", lambda *a: _hidden(*a, exchanged=(0.8, 2.0))),
+    WrongWay(
+        "no token is kept; nine in ten are hidden", lambda *a: _hidden(*a, masked=(0.0, 0.9), exchanged=(0.9, 2.0))
+    ),
     WrongWay(
         "tokens that nobody chose are hidden or exchanged",
         lambda ids, chosen, *a: _hidden(ids, torch.ones_like(chosen), *a, asked=chosen),
