@@ -230,7 +230,9 @@ class MakePair(Exercise):
                     sentence.append(50 + i)
             first, second = number(0, 2), number(2, 4)
             place = (first, number(0, len(documents[first]) - 1))
-            partner = (second, number(0, len(documents[second]) - 1))
+            other = number(0, len(documents[second]) - 2)
+            # Never the place's own number: the partner would be what stands there in the next document.
+            partner = (second, other + (other >= place[1]))
             about = "a random partner" if is_random else "the true next sentence"
             yield Case((documents, place, partner, is_random, 1, 2), about=about)
 
