@@ -225,11 +225,12 @@ class MakePair(Exercise):
             documents = [
                 [_ids(generator, number(1, 6), low=10).tolist() for _ in range(number(3, 6))] for _ in range(4)
             ]
-            for document in documents:  # no two sentences of a document are alike
+            for tens, document in enumerate(documents):  # no two sentences are alike
                 for i, sentence in enumerate(document):
-                    sentence.append(50 + i)
+                    sentence.append(50 + 10 * tens + i)
             first, second = number(0, 2), number(2, 4)
-            place = (first, number(0, len(documents[first]) - 1))
+            # The next document has this place too, so that who looks there by mistake finds something.
+            place = (first, number(0, min(len(documents[first]) - 1, len(documents[first + 1]))))
             other = number(0, len(documents[second]) - 2)
             # Never the place's own number: the partner would be what stands there in the next document.
             partner = (second, other + (other >= place[1]))
