@@ -100,6 +100,12 @@ class Process:
             raise WorkerGoneError("it sent a reply that answers no question")
         return reply, result
 
+    def count(self) -> int:
+        """Count the processes of the sandbox."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return len(psutil.Process(self._process.pid).children(recursive=True))
+        return 0
+
     def close(self) -> None:
         """End every process of the sandbox, and wait until they are gone.
 

@@ -45,11 +45,13 @@ class Student:
     restarts: int = -1
     _left_out: set[int] = field(default_factory=set)
     _process: Process | None = None
+    _processes: int = 0  # of the sandbox, when all cells had run
     _cpu_spent: float = 0.0
     _began: float = field(default_factory=time.monotonic)
 
     def function(self, name: str) -> Callable[[tuple, dict], Outcome]:
         """Return a stand-in for the student's function of this name, for a specification to call."""
+        self._stop_if_crowded()
 
         def call(args: tuple, kwargs: dict) -> Outcome:
             request = {"task": "call", "function": name}
@@ -62,6 +64,11 @@ class Student:
                 raise Mistake(f"{name} gave no answer: {gone}") from None
 
         return call
+
+    def _stop_if_crowded(self) -> None:
+        """End a worker that an earlier answer has left other processes in: they read and answer what is not theirs."""
+        if self._process is not None and self._process.count() > self._processes:
+            self._stop()
 
     def close(self) -> None:
         """End the sandbox and everything in it."""
@@ -94,6 +101,7 @@ class Student:
             try:
                 self._run_prelude()
                 self._run_cells()
+                self._processes = 0 if self._process is None else self._process.count()
             except BaseException:
                 self._stop()
                 raise

@@ -14,8 +14,10 @@ import pytest
 
 from companion.grading import sandbox as sandbox_module
 from companion.grading import seccomp
+from companion.grading.notebook import Cell
 from companion.grading.process import Process, WorkerGoneError
 from companion.grading.sandbox import Limits
+from companion.grading.student import Student
 from companion.grading.worker import compile_cell, is_magic
 
 
@@ -188,3 +190,21 @@ def test_a_mistake_in_python_is_still_one(source):
     assert not is_magic(source)
     with pytest.raises(SyntaxError):
         compile_cell(source, "cell 1")
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("left_by", ["an answer", "a cell"])
+def test_what_an_answer_leaves_running_is_gone_when_the_next_one_is_asked(sandbox, left_by):
+    """Its memory and its CPU time would be counted as the next one's; a cell has been run for all of them."""
+    fork = "os.fork() or time.sleep(600)"
+    source = "import os, time\ndef first():\n    {}\n    return 1\ndef second():\n    return 2\n{}\n"
+    source = source.format(fork, "") if left_by == "an answer" else source.format("pass", fork)
+    student = Student([Cell(1, frozenset(), source)], "import torch", 60.0)
+    try:
+        first = student.function("first")
+        assert [first((), {}).value, first((), {}).value] == [1, 1]
+        assert student.restarts == 0
+        assert student.function("second")((), {}).value == 2
+        assert student.restarts == (left_by == "an answer")
+    finally:
+        student.close()
