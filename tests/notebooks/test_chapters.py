@@ -7,6 +7,7 @@ import jupytext
 import pytest
 
 from companion.exercises import SLUGS, exercises_of
+from tests.slugs import package_of
 
 every_chapter = pytest.mark.parametrize("slug", SLUGS)
 
@@ -57,7 +58,7 @@ def test_it_opens_with_a_question_and_says_what_it_teaches_and_costs(chapter):
 def test_every_cell_is_python_and_the_packages_own_source_is_shown(chapter, slug):
     for source in cells(chapter):
         ast.parse(source)
-    assert re.search(rf"```\{{literalinclude\}} \.\./companion/{slug}/", chapter)
+    assert re.search(rf"```\{{literalinclude\}} \.\./companion/{package_of(slug)}/", chapter)
 
 
 @every_chapter
