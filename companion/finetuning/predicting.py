@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from companion._validation import require_count, requires
-from companion.finetuning.inputs import TextInputs
+from companion.finetuning.inputs import Example, TextInputs
 from companion.finetuning.task import Row, Task
 
 
@@ -50,17 +51,50 @@ def predict(
         If an argument is of the wrong type, or a row has an unknown label.
     """
     examples = [task.example(row, inputs) for row in rows]
-    order = sorted(range(len(rows)), key=lambda i: len(examples[i]["input_ids"]))
     answers: list[dict[str, Any]] = [{}] * len(rows)
-    device = next(model.parameters()).device
     with evaluating(model):
-        for chosen in _cut(order, batch_size):
-            some = [examples[i] for i in chosen]
-            batch = {name: value.to(device) for name, value in inputs.collate(some).items()}
-            logits = task.logits(model, batch)
-            for i, answer in zip(chosen, task.predictions(logits, [rows[i] for i in chosen], some), strict=True):
+        for chosen, logits in _scored(task, model, inputs, examples, batch_size):
+            some = [rows[i] for i in chosen], [examples[i] for i in chosen]
+            for i, answer in zip(chosen, task.predictions(logits, *some), strict=True):
                 answers[i] = answer
     return answers
+
+
+@requires(_check)
+def class_scores(
+    task: Task, model: nn.Module, inputs: TextInputs, rows: Sequence[Row], *, batch_size: int = 64
+) -> Float[Tensor, "row class"]:
+    """Return the score of each class for each row, on the CPU, before a softmax and any temperature.
+
+    Parameters
+    ----------
+    task, model, inputs, rows, batch_size
+        As in :func:`predict`, for a task that gives a row one label; and at least one row.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`predict`.
+    """
+    examples = [task.example(row, inputs) for row in rows]
+    scores: list[Tensor] = [torch.empty(0)] * len(rows)
+    with evaluating(model):
+        for chosen, logits in _scored(task, model, inputs, examples, batch_size):
+            for i, row in zip(chosen, logits.float().cpu(), strict=True):
+                scores[i] = row
+    return torch.stack(scores)
+
+
+def _scored(
+    task: Task, model: nn.Module, inputs: TextInputs, examples: Sequence[Example], batch_size: int
+) -> Iterator[tuple[list[int], Tensor]]:
+    """Give the numbers of the rows in each batch, similar lengths together, and their scores."""
+    order = sorted(range(len(examples)), key=lambda i: len(examples[i]["input_ids"]))
+    device = next(model.parameters()).device
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        batch = inputs.collate([examples[i] for i in chosen])
+        yield chosen, task.logits(model, {name: value.to(device) for name, value in batch.items()})
 
 
 @contextmanager
@@ -73,11 +107,6 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             yield
     finally:
         model.train(was_training)
-
-
-def _cut(order: list[int], size: int) -> Iterator[list[int]]:
-    for start in range(0, len(order), size):
-        yield order[start : start + size]
 
 
 def evaluate(

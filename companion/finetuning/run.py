@@ -14,14 +14,15 @@ import torch
 from companion import metrics
 from companion._validation import describe, require_count, require_finite
 from companion.finetuning.bodies import load_body
+from companion.finetuning.calibration import fit_temperature
 from companion.finetuning.examples import Examples, gather
 from companion.finetuning.heads import POOLINGS, Pooling
 from companion.finetuning.inputs import LabelledBatches, TextInputs
 from companion.finetuning.optimization import freeze_body, layer_groups
-from companion.finetuning.predicting import predict
+from companion.finetuning.predicting import class_scores, predict
 from companion.finetuning.saving import FineTuned
 from companion.finetuning.task import Row, Task
-from companion.finetuning.tasks import TASKS, make_task
+from companion.finetuning.tasks import TASKS, Classification, make_task
 from companion.tokenization.base import write_text
 from companion.training import PLAIN, RunError, Trainer, TrainerConfig, fast_mode
 
@@ -29,6 +30,7 @@ Say = Callable[[str], None]
 MODEL, METRICS, PREDICTIONS, LEFT_OUT = "model", "metrics.json", "predictions.jsonl", "left_out.jsonl"
 WIDTHS = 16  # batches are padded to multiples, so that few shapes are compiled
 RESAMPLES = 1000
+LEAST_TO_CALIBRATE = 30  # validation rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,8 +204,25 @@ def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def _finish(options: FineTuning, tuned: FineTuned, examples: Examples) -> dict[str, float]:
+def _calibrate(tuned: FineTuned, rows: list[Row], say: Say) -> dict[str, float]:
+    """Fit the temperature to the validation rows; a few of them, or no error among them, would say nothing."""
+    task = tuned.task
+    if not isinstance(task, Classification) or task.labels is None:
+        return {}
+    scores = class_scores(task, tuned.model, tuned.inputs, rows)
+    answers = torch.tensor(task.labels.encode(row[task.answer_column] for row in rows))
+    n_wrong = int((scores.argmax(-1) != answers).sum())
+    if len(rows) < LEAST_TO_CALIBRATE or not n_wrong:
+        say(f"the temperature stays 1: {len(rows)} validation rows with {n_wrong} errors are too few to fit it")
+        return {}
+    task.temperature = fit_temperature(scores, answers)
+    say(f"temperature {task.temperature:.3f} fits the {len(rows)} validation rows; probabilities are computed with it")
+    return {"temperature": task.temperature}
+
+
+def _finish(options: FineTuning, tuned: FineTuned, examples: Examples, say: Say) -> dict[str, float]:
     out = Path(options.out)
+    fitted = _calibrate(tuned, examples.validation, say)
     tuned.save(out / MODEL)
     scores: dict[str, float] = {}
     for part, rows in (("validation", examples.validation), ("test", examples.test)):
@@ -213,6 +232,7 @@ def _finish(options: FineTuning, tuned: FineTuned, examples: Examples) -> dict[s
             scores |= _interval(tuned.task, rows, answers)
             _write_lines(out / PREDICTIONS, (row | answer for row, answer in zip(rows, answers, strict=True)))
     facts = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()}
+    scores |= fitted
     write_text(out / METRICS, json.dumps({"scores": scores, "options": facts}, indent=1, ensure_ascii=False) + "\n")
     return scores
 
@@ -303,4 +323,4 @@ def finetune(
     if history.stopped is not None:
         say(f"stopped at step {trainer.step} of {trainer.config.steps} ({history.stopped}); resume to go on")
         return None
-    return _finish(options, tuned, examples)
+    return _finish(options, tuned, examples, say)

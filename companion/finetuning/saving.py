@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from companion._validation import require_finite
 from companion.finetuning.bodies import MODELS, TOKENIZER, read_tokenizer
 from companion.finetuning.heads import Head
 from companion.finetuning.inputs import TextInputs
@@ -78,6 +79,7 @@ class FineTuned:
             "task": self.task.name,
             "columns": self.task.columns,
             "labels": None if self.task.labels is None else self.task.labels.names,
+            "temperature": self.task.temperature,
             "pooling": self.model.pooling,
             "max_len": self.inputs.max_len,
             "body": type(body).family.model_type,
@@ -123,6 +125,10 @@ class FineTuned:
 def _parts(config: dict[str, Any]) -> tuple[Task, Any, int, Any]:
     task = make_task(config["task"], config["columns"])
     task.labels = None if config["labels"] is None else LabelEncoder(config["labels"])
+    task.temperature = config.get("temperature", 1.0)
+    require_finite("temperature", task.temperature)
+    if task.temperature <= 0:
+        raise ValueError(f"temperature must be above 0, got {task.temperature}")
     kind: Any = MODELS[config["body"]]
     body = kind(kind.config_class(**config["body_config"]), torch.Generator().manual_seed(0))
     return task, body, config["max_len"], config["pooling"]

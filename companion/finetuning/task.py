@@ -50,6 +50,8 @@ class Task(ABC):
             raise ValueError(f"columns must be of {', '.join(own)} for {self.name}, got {', '.join(unknown)}")
         self.labels: LabelEncoder | None = None
         self.class_weights: Tensor | None = None
+        self.temperature = 1.0
+        """What scores are divided by before they become probabilities; see :func:`fit_temperature`."""
 
     # Rows
 

@@ -54,7 +54,8 @@ class Classification(Task):
 
     def predictions(self, logits: Tensor, rows: Sequence[Row], examples: Sequence[Example]) -> list[Row]:  # noqa: D102
         assert self.labels is not None
-        probabilities = logits.float().softmax(-1)
+        # In double precision: numbers that are printed add up to 1.
+        probabilities = (logits.float().cpu().double() / self.temperature).softmax(-1)
         best = probabilities.argmax(-1).tolist()
         return [
             {
