@@ -64,7 +64,7 @@ def test_all_questions_have_the_same_seeds(stored):
     seeds = {
         tuple(run["seed"] for run in each["runs"]) for kind in ("exams", "pairs") for each in stored[kind].values()
     }
-    assert len(seeds) == 1
+    assert seeds == {(0, 1, 2)}
 
 
 def mean(stored, name, what):
@@ -111,7 +111,23 @@ def test_counting_sorts_dishes_better_than_any_pupil(stored):
     assert max(rest["kinds"], key=rest["kinds"].get) == "sweet"
     assert sum(rest["kinds"].values()) == 619
     assert len(rest["kinds"]) == 7
-    assert abs(mean(stored, "gaps", "probe") - common) < 0.04
+    for name in ("gaps", "more gaps", "spans"):
+        assert common < mean(stored, name, "probe") < common + 0.07 < fmean(rest["fresh model"])
+    assert 0 < mean(stored, "next token", "probe") - fmean(rest["fresh model"]) < 0.05
+
+
+def test_the_next_sentence_question_teaches_an_order_and_costs_bits(stored):
+    asked, silent = (stored["pairs"][name]["runs"] for name in ("with the question", "same pairs, not asked"))
+    right = fmean(run["right"] for run in asked)
+    assert round(right, 2) == 0.56
+    assert right < stored["rule"]["right"]
+    for run in asked:
+        true, swapped, unrelated = (run[f"{kind} pairs said to follow"] for kind in ("true", "swapped", "unrelated"))
+        assert swapped < unrelated < true
+    more = [one["gap bits"] - other["gap bits"] for one, other in zip(asked, silent, strict=True)]
+    assert min(more) > 0
+    assert round(fmean(more), 2) == 0.07
+    assert fmean(run["probe, mean"] for run in asked) < fmean(run["probe, mean"] for run in silent)
 
 
 def test_an_answer_of_spans_has_15_tokens_of_which_five_are_marks_and_the_end():
