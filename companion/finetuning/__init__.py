@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from companion.finetuning.baseline import tfidf_classifier
     from companion.finetuning.bodies import load_body
     from companion.finetuning.calibration import fit_temperature
     from companion.finetuning.examples import Examples, gather
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     )
     from companion.finetuning.optimization import freeze_body, layer_groups
     from companion.finetuning.predicting import evaluate, predict
+    from companion.finetuning.results import Run, Study, load_study
     from companion.finetuning.rows import LeftOut, RowError, Table, read_rows
     from companion.finetuning.run import FineTuning, finetune
     from companion.finetuning.saving import FineTuned
@@ -54,8 +56,10 @@ __all__ = [
     "Pairs",
     "Regression",
     "RowError",
+    "Run",
     "SpanReader",
     "Spans",
+    "Study",
     "Table",
     "Tagging",
     "Task",
@@ -76,6 +80,7 @@ __all__ = [
     "hidden_states",
     "layer_groups",
     "load_body",
+    "load_study",
     "make_task",
     "pool",
     "predict",
@@ -85,12 +90,14 @@ __all__ = [
     "span_loss",
     "split_rows",
     "tagging_loss",
+    "tfidf_classifier",
     "train_by_hand",
     "train_with_companion",
     "train_with_transformers",
 ]
 
 _HOMES = {
+    "baseline": ("tfidf_classifier",),
     "bodies": ("load_body",),
     "calibration": ("fit_temperature",),
     "examples": (
@@ -133,6 +140,11 @@ _HOMES = {
     "predicting": (
         "evaluate",
         "predict",
+    ),
+    "results": (
+        "Run",
+        "Study",
+        "load_study",
     ),
     "rows": (
         "LeftOut",
