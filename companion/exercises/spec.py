@@ -5,6 +5,7 @@ runs the student's function on arguments and says what came back. In a notebook 
 copies; in the grader it is a proxy to a sandboxed process.
 """
 
+import builtins
 import re
 import traceback
 from abc import ABC, abstractmethod
@@ -80,6 +81,18 @@ class Case:
     kwargs: dict = field(default_factory=dict)
     about: str = ""
     tolerance: float | None = None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What a reference returns where a right answer raises: the error's class, and words that its message must have."""
+
+    kind: str
+    words: tuple[str, ...] = ()
+
+    def error(self) -> Exception:
+        """Make such an error."""
+        return getattr(builtins, self.kind)(", ".join(self.words))
 
 
 @dataclass(frozen=True)
@@ -171,15 +184,24 @@ class Exercise(ABC):
             try:
                 outcome = call(case.args, case.kwargs)
             except CallFailed as failure:
-                raise Mistake(self._failure(case, failure)) from None
-            self._judge(case, outcome)
+                if mistake := self._failure(case, failure):
+                    raise Mistake(mistake) from None
+            else:
+                self._judge(case, outcome)
 
-    def _failure(self, case: Case, failure: CallFailed) -> str:
+    def _failure(self, case: Case, failure: CallFailed) -> str | None:
+        """Say what is wrong with having raised; None if that is what a right answer does here."""
         if failure.kind == "NotImplementedError":
             return (
                 f"{self.name} is not implemented yet: replace the line that raises NotImplementedError with your code"
             )
         text = f"{self.name} raised {failure.kind}: {clip(failure.message)}, called with {self._inputs(case)}"
+        expected = self.reference(*map(doubled, case.args), **doubled(case.kwargs))
+        if isinstance(expected, Refusal):
+            missing = [word for word in expected.words if word not in failure.message]
+            if failure.kind != expected.kind:
+                return f"{text}; here it should raise {expected.kind}"
+            return f"{text}; the message does not name {', '.join(map(repr, missing))}" if missing else None
         if failure.where:
             text += f"; {failure.where}"
         hint = next((hint.phrase for hint in self.error_hints if hint.text in failure.message), None)
@@ -188,6 +210,10 @@ class Exercise(ABC):
     def _judge(self, case: Case, outcome: Outcome) -> None:
         expected = self.reference(*map(doubled, case.args), **doubled(case.kwargs))
         items = self._items(outcome.value)
+        if isinstance(expected, Refusal):
+            wrong = f"{self.name} returned {kind_of(outcome.value)} where it should raise {expected.kind}"
+            cause = self._diagnosis(case, items, (expected,) * len(items), TOLERANCE[torch.float32])
+            raise Mistake(cause or f"{wrong}, for {self._inputs(case)}")
         wanted = expected if self.returns else (expected,)
         dtype = next((a.dtype for a in case.args if isinstance(a, Tensor) and a.is_floating_point()), None)
         for label, item, want in zip(self._labels(), items, wanted, strict=True):

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from companion.exercises.spec import PUBLIC_SEED, Exercise, Mutant
+from companion.exercises.spec import PUBLIC_SEED, Exercise, Mutant, Refusal
 from companion.exercises.values import unchanged
 
 Mutants = dict[str, tuple[Mutant, ...]]
@@ -40,6 +40,9 @@ def learned_by_heart(exercise: Exercise) -> Mutant:
     def answer(*args: Any, **kwargs: Any) -> Any:
         if not any(unchanged(each, (*args, *kwargs.values())) for each in known):
             raise KeyError("not among the public inputs")
-        return exercise.reference(*args, **kwargs)
+        right = exercise.reference(*args, **kwargs)
+        if isinstance(right, Refusal):
+            raise right.error()
+        return right
 
     return Mutant("learned the public inputs by heart", answer, "KeyError", public=False)
