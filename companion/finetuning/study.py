@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import dataclasses
 import datetime
 import hashlib
 import json
@@ -18,35 +17,41 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from companion._optional import optional_import
-from companion.data.corpus.order import permutation
-from companion.data.loading import rows_of
 from companion.finetuning.baseline import tfidf_classifier
-from companion.finetuning.bodies import load_body
-from companion.finetuning.examples import read_source
-from companion.finetuning.heads import TextClassifier, hidden_states, pool
-from companion.finetuning.inputs import Example, LabelledBatches, TextInputs
+from companion.finetuning.bench import (
+    DATA,
+    MASKED_MODEL,
+    MAX_LEN,
+    MODEL,
+    OTHER,
+    Bench,
+    Rows,
+    Settings,
+    features,
+    linear_probe,
+    load_rows,
+    log_odds,
+    other_rows,
+    train_rows,
+    unlabelled,
+)
+from companion.finetuning.heads import IGNORED, Head
+from companion.finetuning.inputs import LabelledBatches
 from companion.finetuning.optimization import layer_groups
 from companion.finetuning.predicting import evaluating
 from companion.finetuning.results import NAME, pack_answers, pack_log_odds
-from companion.finetuning.splitting import drop_repeated
-from companion.finetuning.task import Row
-from companion.finetuning.tasks import Classification
 from companion.models import BERT
 from companion.objectives import mask_tokens, token_loss
 from companion.tokenization.base import write_text
-from companion.training import NonFiniteError, Trainer, TrainerConfig, fast_mode
+from companion.training import NonFiniteError, Trainer, TrainerConfig
 
-MODEL, DATA, OTHER = "minilm", "movie_snippets", "wiki"
-MASKED_MODEL = "tiny-bert"  # MiniLM came without the head that fills masks
-N_TEST, N_VALIDATION = 2000, 500
-MAX_LEN = 64  # tokens; 1 sentence in 1,000 is longer
+__all__ = ["MAX_LEN", "Bench", "Rows", "go", "load_rows", "plan", "run", "sure", "train_rows"]
+
 COUNTS = (50, 100, 200, 500, 1000, 2000, 5000)
 ARMS = ("tfidf", "frozen", "fine-tuned", "random")
 SEEDS = 3
@@ -56,33 +61,7 @@ STEPS = (60, 500)  # few labels are read more often, many not to the end
 RATES = {"fine-tuned": 1e-4, "random": 3e-4}
 DEFAULTS: dict[str, Any] = {"warmup": 0.1, "layer_decay": 1.0, "head_lr_scale": 10.0, "weight_decay": 0.01}
 STABILITY_LABELS = 500
-PROBE_ROWS, PROBE_LEN = 500, 48  # to learn topics from, and as many to tell them
 MASKED_ROWS = 400
-
-Settings = dict[str, Any]
-
-
-class Rows(NamedTuple):
-    """The sentences: a pool to take labels from, some to choose by, and some that score."""
-
-    pool: list[Row]
-    validation: list[Row]
-    test: list[Row]
-
-
-def load_rows(n_test: int = N_TEST, n_validation: int = N_VALIDATION) -> Rows:
-    """Read the sentences and split them, the same way on every machine.
-
-    Parameters
-    ----------
-    n_test, n_validation
-        How many are set apart.
-    """
-    task = Classification()
-    rows = drop_repeated(read_source(task, DATA).rows, task.key, task.answer).rows
-    order = [rows[i] for i in permutation(len(rows), "study").tolist()]
-    behind = n_test + n_validation
-    return Rows(order[behind:], order[n_test:behind], order[:n_test])
 
 
 def steps_for(n_labels: int) -> int:
@@ -92,13 +71,16 @@ def steps_for(n_labels: int) -> int:
 
 
 def plan(seeds: int = SEEDS, counts: Sequence[int] = COUNTS) -> Iterator[Settings]:
-    """List every run; first those that the learning rates are chosen by."""
+    """List every run; first those that the learning rates of the two arms were chosen by."""
     for seed in range(seeds):
-        yield from _rates(seed)
+        if seed == 0:
+            yield from _rates(seed)
         for arm in ARMS:
             for n_labels in counts:
                 yield _trained("labels", arm, n_labels, seed)
     for seed in range(seeds):
+        if seed > 0:
+            yield from _rates(seed)
         yield from _stability(seed)
 
 
@@ -120,138 +102,19 @@ def _rates(seed: int) -> Iterator[Settings]:
 
 
 def _stability(seed: int) -> Iterator[Settings]:
-    for lr in (1e-4, 3e-4, 1e-3):
+    for lr in (3e-4, 1e-3):  # below these there is nothing to mend
         yield _trained("warmup", "fine-tuned", STABILITY_LABELS, seed, lr=lr, warmup=0.0)
         yield _trained("decay", "fine-tuned", STABILITY_LABELS, seed, lr=lr, layer_decay=0.7)
     for lr in (1e-4, 3e-4, 1e-3):
         yield _trained("masked", "fine-tuned", STABILITY_LABELS, seed, lr=lr)
 
 
-class Bench:
-    """The models and the encoded rows, each made when it is first wanted and used by many runs.
-
-    Parameters
-    ----------
-    rows
-        As :func:`load_rows` splits them.
-    model, masked_model
-        What is fine-tuned, and what is asked for masked words before and after.
-    probe_rows
-        How many texts of another kind there are to learn from, and to test on.
-    """
-
-    def __init__(
-        self,
-        rows: Rows,
-        *,
-        model: str | Path = MODEL,
-        masked_model: str | Path = MASKED_MODEL,
-        probe_rows: int = PROBE_ROWS,
-    ) -> None:
-        self.rows = rows
-        self.mode = dataclasses.replace(fast_mode(), is_compiled=False)  # shapes are many and runs short
-        self.task = Classification()
-        self.task.fit(rows.pool)
-        self._names = {"pretrained": model, "masked": masked_model}
-        self._bodies: dict[str, Any] = {}
-        self._probe_rows = probe_rows
-        self._cache: dict[str, Any] = {}
-
-    def cached(self, name: str, make: Callable[[], Any]) -> Any:
-        """Return what was made under a name, making it if it is not there."""
-        if name not in self._cache:
-            self._cache[name] = make()
-        return self._cache[name]
-
-    def body(self, kind: str) -> tuple[Any, Any]:
-        """Return the ``"pretrained"`` or the ``"masked"`` model as it came, and its tokenizer."""
-        return self.cached(f"body {kind}", lambda: load_body(self._names[kind]))
-
-    def inputs(self, kind: str) -> TextInputs:
-        """Return what encodes texts for a model."""
-        body, tokenizer = self.body(kind)
-        return self.cached(f"inputs {kind}", lambda: TextInputs(tokenizer, body, max_len=MAX_LEN))
-
-    def examples(self, part: str, kind: str = "pretrained") -> list[Example]:
-        """Return the rows of a part, encoded."""
-        inputs = self.inputs(kind)
-        return self.cached(
-            f"examples {part} {kind}", lambda: [self.task.example(row, inputs) for row in getattr(self.rows, part)]
-        )
-
-    def labels(self, part: str) -> np.ndarray:
-        """Return the right answers of a part."""
-        assert self.task.labels is not None
-        return np.array(self.task.labels.encode(row["label"] for row in getattr(self.rows, part)))
-
-    def chosen(self, settings: Settings) -> list[int]:
-        """Return which rows of the pool have labels in a run; more labels have the fewer ones among them."""
-        return permutation(len(self.rows.pool), "labels", settings["seed"])[: settings["n_labels"]].tolist()
-
-    def probe(self) -> tuple[list[Example], np.ndarray]:
-        """Return texts of an encyclopaedia and their topics, which fine-tuning on films is no reason to forget."""
-        return self.cached("probe", self._make_probe)
-
-    def _make_probe(self) -> tuple[list[Example], np.ndarray]:
-        table = rows_of(OTHER)
-        order = permutation(len(table), "probe")[: 2 * self._probe_rows].tolist()
-        body, tokenizer = self.body("pretrained")
-        inputs = TextInputs(tokenizer, body, max_len=PROBE_LEN)
-        encoded = [inputs.encode(table[i]["text"]) for i in order]
-        examples = [{"input_ids": one.input_ids, "token_type_ids": one.token_type_ids} for one in encoded]
-        return examples, np.array([table[i]["topic"] for i in order])
-
-
-def over(bench: Bench, examples: Sequence[Example], compute: Callable[[dict[str, Tensor]], Tensor]) -> np.ndarray:
-    """Compute something of every example in batches of like lengths; return it in the order of the examples."""
-    order = sorted(range(len(examples)), key=lambda i: len(examples[i]["input_ids"]))
-    parts = []
-    with torch.autocast("cpu", bench.mode.autocast, enabled=bench.mode.autocast is not None):
-        for start in range(0, len(order), 64):
-            batch = bench.inputs("pretrained").collate([examples[i] for i in order[start : start + 64]])
-            parts.append(compute(batch).float())
-    found = torch.cat(parts).numpy()
-    return found[np.argsort(order)]
-
-
-def log_odds(bench: Bench, model: TextClassifier, examples: Sequence[Example]) -> np.ndarray:
-    """Return how sure a model is of praise."""
-
-    def compute(batch: dict[str, Tensor]) -> Tensor:
-        logits = bench.task.logits(model, batch).float()
-        return logits[:, 1] - logits[:, 0]
-
-    with evaluating(model):
-        return over(bench, examples, compute)
-
-
-def features(bench: Bench, body: BERT, examples: Sequence[Example]) -> np.ndarray:
-    """Return the mean of each text's token vectors."""
-
-    def compute(batch: dict[str, Tensor]) -> Tensor:
-        hidden = hidden_states(body, batch["input_ids"], batch["attention_mask"], batch["token_type_ids"])
-        return pool(hidden.float(), batch["attention_mask"], pooling="mean")
-
-    with evaluating(body):
-        return over(bench, examples, compute)
-
-
-def linear_probe(*, seed: int) -> Any:
-    """Make the one linear layer that learns from vectors."""
-    linear = optional_import("sklearn.linear_model", extra="labs", purpose="to learn from a frozen body")
-    scaling = optional_import("sklearn.preprocessing", extra="labs", purpose="to learn from a frozen body")
-    pipeline = optional_import("sklearn.pipeline", extra="labs", purpose="to learn from a frozen body")
-    layer = linear.LogisticRegression(C=0.01, max_iter=1000, random_state=seed)
-    return pipeline.make_pipeline(scaling.StandardScaler(), layer)
-
-
-def fine_tune(bench: Bench, settings: Settings, kind: str = "pretrained") -> TextClassifier | None:
+def fine_tune(bench: Bench, settings: Settings, kind: str = "pretrained") -> Head | None:
     """Train head and body; None where the run diverged."""
     generator = torch.Generator().manual_seed(settings["seed"])
     body, _ = bench.body(kind)
     body = type(body)(body.config, generator) if settings["arm"] == "random" else copy.deepcopy(body)
     model = bench.task.make_model(body, pooling="mean", generator=generator)
-    assert isinstance(model, TextClassifier)
     examples = bench.examples("pool", kind)
     batches = LabelledBatches(
         [examples[i] for i in bench.chosen(settings)],
@@ -283,7 +146,7 @@ def fine_tune(bench: Bench, settings: Settings, kind: str = "pretrained") -> Tex
     return model
 
 
-def sure(bench: Bench, settings: Settings, parts: Sequence[str]) -> tuple[dict[str, np.ndarray], TextClassifier | None]:
+def sure(bench: Bench, settings: Settings, parts: Sequence[str]) -> tuple[dict[str, np.ndarray], Head | None]:
     """Train one classifier, and return how sure it is of praise at each row of the parts."""
     arm, chosen = settings["arm"], bench.chosen(settings)
     labels = bench.labels("pool")[chosen]
@@ -303,7 +166,7 @@ def sure(bench: Bench, settings: Settings, parts: Sequence[str]) -> tuple[dict[s
     model = fine_tune(bench, settings)
     if model is None:
         return {}, None
-    return {part: log_odds(bench, model, bench.examples(part)) for part in parts}, model
+    return {part: log_odds(bench, model, part) for part in parts}, model
 
 
 def share_right(bench: Bench, part: str, odds: np.ndarray) -> float:
@@ -354,7 +217,7 @@ def masked_run(bench: Bench, settings: Settings) -> dict[str, Any]:
     if model is None:
         return {"accuracy": None, "before": before, "after": None}
     body: Any = model.body
-    odds = log_odds(bench, model, bench.examples("validation", "masked"))
+    odds = log_odds(bench, model, "validation", "masked")
     return {"accuracy": share_right(bench, "validation", odds), "before": before, "after": masked_loss(bench, body)}
 
 
@@ -362,24 +225,25 @@ def masked_run(bench: Bench, settings: Settings) -> dict[str, Any]:
 def masked_loss(bench: Bench, body: BERT) -> float:
     """Return the mean surprise, in nats, at hidden tokens of encyclopaedia articles, always the same ones."""
     inputs = bench.inputs("masked")
-    table = rows_of(OTHER)
-    order = permutation(len(table), "masked")[:MASKED_ROWS].tolist()
-    encoded = [inputs.encode(table[i]["text"]) for i in order]
-    batch = inputs.collate([{"input_ids": one.input_ids, "token_type_ids": one.token_type_ids} for one in encoded])
+    batch = inputs.collate([unlabelled(inputs, row["text"]) for row in other_rows("masked", MASKED_ROWS)])
     special = inputs.tokenizer.special_tokens
-    ids = batch["input_ids"]
-    maskable = (batch["attention_mask"] == 1) & ~torch.isin(ids, torch.tensor(sorted(special.values())))
+    is_special = torch.isin(batch["input_ids"], torch.tensor(sorted(special.values())))
     masked = mask_tokens(
-        ids,
+        batch["input_ids"],
         mask_id=special["[MASK]"],
         vocab_size=inputs.tokenizer.vocab_size,
-        maskable=maskable,
+        maskable=(batch["attention_mask"] == 1) & ~is_special,
         generator=torch.Generator().manual_seed(0),
     )
+    device = next(body.parameters()).device
+    ids, mask, types = (
+        values.to(device) for values in (masked.input_ids, batch["attention_mask"], batch["token_type_ids"])
+    )
+    labels = masked.labels.to(device)
+    counted = labels != IGNORED
     with evaluating(body):
-        hidden = body(masked.input_ids, attention_mask=batch["attention_mask"], token_type_ids=batch["token_type_ids"])
-        counted = masked.labels != -100
-        loss = token_loss(body.mlm_logits(hidden[counted]), masked.labels[counted])
+        hidden = body(ids, attention_mask=mask, token_type_ids=types)
+        loss = token_loss(body.mlm_logits(hidden[counted]), labels[counted])
     return round(loss.mean.item(), 4)
 
 
