@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 
 from companion._validation import describe, requires
+from companion.training.freed_memory import keep_freed_memory
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,7 +23,8 @@ class Mode:
     Parameters
     ----------
     is_compiled
-        Whether torch compiles the loss and its gradient. The first step then takes seconds to minutes.
+        Whether torch compiles the loss and its gradient. The first step then takes seconds to minutes. On the CPU, the
+        process also keeps the memory that a step frees, for the next one.
     autocast
         The numbers that matrix products round their inputs to, or None for the weights' own.
     is_fused
@@ -105,6 +107,8 @@ def _multiplies_bfloat16(kind: str) -> bool:
 def run_in(mode: Mode, function: Callable[P, R], device: str) -> Callable[P, R]:
     """Return the function as the mode has it computed, on a kind of device."""
     compiled = torch.compile(function, dynamic=False) if mode.is_compiled else function
+    if mode.is_compiled and device == "cpu":
+        keep_freed_memory()
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
