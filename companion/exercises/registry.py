@@ -13,6 +13,8 @@ SLUGS = (
     "models",
     "objectives",
     "training",
+    "finetuning",
+    "classification",
 )
 
 

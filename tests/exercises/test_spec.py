@@ -20,7 +20,7 @@ from companion.exercises import (
     local_call,
 )
 from companion.exercises.registry import mutants_of
-from companion.exercises.spec import Case, ErrorHint, WrongWay
+from companion.exercises.spec import Case, ErrorHint, Refusal, WrongWay
 
 
 class Doubled(Exercise):
@@ -338,3 +338,55 @@ def test_an_open_question_is_judged_by_nobody_but_a_person():
     for judge in (question.reference, lambda: question.verify(local_call(print), 0)):
         with pytest.raises(TypeError, match="marked by hand"):
             judge()
+
+
+class Divided(Doubled):
+    """An exercise in which zero is refused, by name."""
+
+    signature = "divided(x, by)"
+    wrong_ways = (WrongWay("infinity is no answer", lambda x, by: x / 0.0 if by == 0 else x / by),)
+
+    def cases(self, generator):
+        yield Case((torch.rand(3, generator=generator) + 1, 2))
+        yield Case((torch.rand(3, generator=generator) + 1, 0), about="nothing to divide by")
+
+    def reference(self, x, by):
+        return x / by if by else Refusal("ValueError", ("zero", "by"))
+
+
+def refusing(error):
+    def divided(x, by):
+        if by == 0:
+            raise error
+        return x / by
+
+    return divided
+
+
+def test_an_error_may_be_the_right_answer():
+    Divided().verify(local_call(refusing(ValueError("by must not be zero"))), 0)
+    assert isinstance(Refusal("KeyError", ("zero",)).error(), KeyError)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (refusing(ValueError("no")), "the message does not name 'zero', 'by'"),
+        (refusing(ValueError("by")), "the message does not name 'zero'"),
+        (refusing(KeyError("zero by")), "raised KeyError: 'zero by', called with x of shape (3,), by = 0; nothing to"),
+        (refusing(KeyError("zero by")), "; here it should raise ValueError"),
+        (lambda x, by: x / by if by else x, "returned a torch.Tensor where it should raise ValueError, for x of shape"),
+        (lambda x, by: x / by, "divided: infinity is no answer"),
+        (lambda x, by: x / by if by else None, "did you forget `return`?"),
+        (refusing(NotImplementedError()), "divided is not implemented yet"),
+    ],
+)
+def test_what_should_have_been_refused_is_told(answer, words):
+    assert words in message(answer, Divided())
+
+
+def test_an_error_is_no_answer_where_a_value_is_expected():
+    def divided(x, by):
+        raise ValueError("zero by")
+
+    assert "divided raised ValueError: zero by, called with x of shape (3,), by = 2" in message(divided, Divided())
