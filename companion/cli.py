@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from companion import __version__
 from companion._optional import MissingPackageError
+from companion.applications.commands import classify
 from companion.data.commands import app as data_app
 from companion.data.errors import DataError
 from companion.doctor import doctor
@@ -70,6 +71,7 @@ def companion(
 
 
 app.add_typer(data_app, name="data")
+app.command()(classify)
 app.command()(doctor)
 app.command()(exercises)
 app.command()(finetune)

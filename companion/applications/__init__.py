@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from companion.applications.classification import Classifier, Prediction, classify
-    from companion.applications.files import BadLine, Classified, classify_file
-    from companion.applications.occlusion import Influence, occlusion
+    from companion.applications.files import Classified, classify_file
+    from companion.applications.influence import Influence, occlusion
     from companion.applications.thresholds import Threshold, choose_threshold
 
 __all__ = [
-    "BadLine",
     "Classified",
     "Classifier",
     "Influence",
@@ -27,8 +26,8 @@ __all__ = [
 
 _HOMES = {
     "classification": ("Classifier", "Prediction", "classify"),
-    "files": ("BadLine", "Classified", "classify_file"),
-    "occlusion": ("Influence", "occlusion"),
+    "files": ("Classified", "classify_file"),
+    "influence": ("Influence", "occlusion"),
     "thresholds": ("Threshold", "choose_threshold"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

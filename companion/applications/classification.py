@@ -12,8 +12,10 @@ import numpy as np
 import torch
 
 from companion._validation import describe, require_count, require_finite, requires
+from companion.applications.texts import read_texts
 from companion.device import pick_device
-from companion.finetuning import FineTuned, LabelEncoder, fit_temperature
+from companion.finetuning import FineTuned, LabelEncoder, LeftOut, fit_temperature
+from companion.finetuning.lines import TableError
 from companion.finetuning.predicting import class_scores
 from companion.finetuning.run import MODEL
 from companion.finetuning.saving import KIND
@@ -252,25 +254,37 @@ def _text(number: int, text: Any) -> str:
         raise TypeError(f"texts[{number}] must be a text, got {describe(text)[:200]}")
     if not text.strip():
         raise ValueError(f"texts[{number}] must not be empty, got {text[:20]!r}")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError(f"texts[{number}] must be whole, got half a character (a lone surrogate) in {text[:20]!r}")
     return text.strip()
 
 
-def _check(texts: Any, classifier: Any, *, batch_size: Any = 32) -> None:
-    if not isinstance(texts, Iterable) or isinstance(texts, bytes | dict):
-        raise TypeError(f"texts must be a text, or anything that gives texts, got {describe(texts)[:200]}")
+def check_classifier(classifier: Any) -> None:
+    """Raise unless this is a classifier."""
     if not isinstance(classifier, Classifier):
         raise TypeError(f"classifier must be a Classifier, such as Classifier.load(folder), got {describe(classifier)}")
+
+
+def _check(texts: Any, classifier: Any, *, batch_size: Any = 32) -> None:
+    if not isinstance(texts, Path) and (not isinstance(texts, Iterable) or isinstance(texts, bytes | dict)):
+        raise TypeError(
+            f"texts must be a text, the Path of a file, or anything that gives texts, got {describe(texts)[:200]}"
+        )
+    check_classifier(classifier)
     require_count("batch_size", batch_size)
 
 
 @requires(_check)
-def classify(texts: str | Iterable[str], classifier: Classifier, *, batch_size: int = 32) -> Iterator[Prediction]:
+def classify(
+    texts: str | Path | Iterable[str], classifier: Classifier, *, batch_size: int = 32
+) -> Iterator[Prediction]:
     """Label texts, lazily and in their order: only one batch of them is in memory.
 
     Parameters
     ----------
     texts
-        Anything that gives texts one after the other, such as a list, a generator or an open file; or one text.
+        One text; anything that gives texts one after the other, such as a list or a generator; or the ``Path`` of a
+        file, with one text a line, or in the column ``text`` of a table.
     classifier
         Such as :meth:`Classifier.load` reads.
     batch_size
@@ -287,14 +301,34 @@ def classify(texts: str | Iterable[str], classifier: Classifier, *, batch_size: 
         If an argument is of the wrong type, or, when its turn comes, a text is none or empty; the message says which.
         For files whose bad lines are to be told and passed over there is :func:`classify_file`.
     """
-    return _predictions(iter([texts] if isinstance(texts, str) else texts), classifier, batch_size)
+    if isinstance(texts, Path):
+        checked = _texts_of(texts)
+    else:
+        given = [texts] if isinstance(texts, str) else texts
+        checked = (_text(number, one) for number, one in enumerate(given))
+    return _predictions(checked, classifier, batch_size)
 
 
-def _predictions(texts: Iterator[Any], classifier: Classifier, batch_size: int) -> Iterator[Prediction]:
-    number = 0
+def _texts_of(path: Path) -> Iterator[str]:
+    try:
+        for one in read_texts(path):
+            if isinstance(one, LeftOut):
+                raise ValueError(f"{path}, line {one.line}: {one.reason}; classify_file goes on behind bad lines")
+            yield one.text
+    except TableError as error:
+        raise ValueError(f"{path} {error}") from error
+
+
+def _predictions(texts: Iterator[str], classifier: Classifier, batch_size: int) -> Iterator[Prediction]:
     while some := list(islice(texts, batch_size)):
-        for row in classifier.probabilities([_text(number + i, one) for i, one in enumerate(some)]):
-            best = int(row.argmax())
-            shares = dict(zip(classifier.labels, row.tolist(), strict=True))
-            yield Prediction(classifier.labels[best], shares[classifier.labels[best]], shares)
-        number += len(some)
+        yield from predictions(classifier, some)
+
+
+def predictions(classifier: Classifier, texts: Sequence[str]) -> list[Prediction]:
+    """Label one batch of texts, none of them empty."""
+    answers = []
+    for row in classifier.probabilities(texts):
+        shares = dict(zip(classifier.labels, row.tolist(), strict=True))
+        label = classifier.labels[int(row.argmax())]
+        answers.append(Prediction(label, shares[label], shares))
+    return answers

@@ -88,10 +88,39 @@ def test_a_value_of_several_lines_begins_in_its_first(tmp_path):
 
 
 def test_an_open_quotation_mark_is_reported_and_nothing_is_lost_in_silence(tmp_path):
-    table = read_rows(write(tmp_path, "csv", 'text,label\nx,1\n"open,2\ny,3\n'))
-    assert [row["text"] for row in table.rows] == ["x"]
-    assert table.left_out[0].line == 3
-    assert "no CSV" in table.left_out[0].reason
+    # A reader of CSV takes all that follows for one value: a hundred good rows would be one bad one.
+    good = "".join(f"y{i},3\n" for i in range(100))
+    table = read_rows(write(tmp_path, "csv", f'text,label\nx,1\n"open,2\n{good}"two\nlines",4\n'))
+    assert [row["text"] for row in table.rows] == ["x", *[f"y{i}" for i in range(100)], "two\nlines"]
+    assert [row["line"] for row in table.rows] == [2, *range(4, 105)]
+    assert [(one.line, one.reason) for one in table.left_out] == [(3, "no CSV: ',' expected after '\"'")]
+    table = read_rows(write(tmp_path, "csv", f'text,label\n"open,2\n{good}'))
+    assert (len(table.rows), table.left_out[0].reason) == (100, "no CSV: unexpected end of data")
+
+
+def test_a_line_of_names_that_cannot_be_read_is_no_reason_to_take_the_next_one(tmp_path):
+    with pytest.raises(ValueError, match=r"has a line of names that cannot be read: line 1: not UTF-8"):
+        read_rows(write(tmp_path, "tsv", b"text\xff\tlabel\na\tb\nc\td\n"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le", "utf-8-sig"])
+def test_what_a_spreadsheet_of_windows_saves_is_read(encoding, tmp_path):
+    mark = "" if encoding in ("utf-16", "utf-8-sig") else "\ufeff"
+    content = (mark + "text\tlabel\r\ncafé 猫 😀\t1\r\n").encode(encoding)
+    table = read_rows(write(tmp_path, "tsv", content))
+    assert table.rows == [{"text": "café 猫 😀", "label": "1", "line": 2}]
+
+
+def test_damaged_utf16_and_what_is_no_text_is_told_by_line(tmp_path):
+    lines = "text\na\n".encode("utf-16") + b"\x00\xd8\n\x00" + "b\n".encode("utf-16-le") + b"c"
+    table = read_rows(write(tmp_path, "tsv", lines))
+    assert [row["text"] for row in table.rows] == ["a", "b"]
+    assert [(one.line, one.reason[:9]) for one in table.left_out] == [(3, "not UTF-8"), (5, "not UTF-8")]
+    table = read_rows(write(tmp_path, "tsv", b"text\na\x00b\n\x1b[31mred\xff\n"))
+    assert [one.reason[:13] for one in table.left_out] == ["has NUL bytes", "not UTF-8 (in"]
+    assert "\x1b" not in table.left_out[1].content
+    with pytest.raises(ValueError, match="is in UTF-32"):
+        read_rows(write(tmp_path, "tsv", "text\na".encode("utf-32")))
 
 
 def test_one_line_in_another_encoding_costs_one_row(tmp_path):
