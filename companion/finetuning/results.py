@@ -85,7 +85,8 @@ class Study:
     Parameters
     ----------
     header
-        How and on what the study was made: ``command``, ``date``, ``model``, ``data``, ``rows``, ``defaults``.
+        How and on what the study was made: ``command``, ``date``, ``model``, ``data``, ``rows`` of each part; and
+        ``topics_before``, what the untouched body knows of topics.
     labels, validation_labels
         The right answers of the test and the validation rows, 0 or 1.
     runs

@@ -283,7 +283,7 @@ def write(path: Path, content: dict[str, Any]) -> None:
 
 
 def read(path: Path, fresh: dict[str, Any]) -> dict[str, Any]:
-    """Return a study to go on with; one of other rows is refused.
+    """Return a study to go on with, or a fresh one; one of other rows is refused.
 
     Raises
     ------
@@ -313,6 +313,9 @@ def go(bench: Bench, planned: Sequence[Settings], path: Path, track: Callable[[l
         Shows how far it is.
     """
     content = read(path, header(bench))
+    if "topics_before" not in content:  # takes some seconds, so only once
+        content["topics_before"] = told_topics(bench, bench.body("pretrained")[0])["topics"]
+        write(path, content)
     made = {json.dumps(one["settings"], sort_keys=True): one for one in content["runs"]}
     keys = [json.dumps(settings, sort_keys=True) for settings in planned]
     missing = [settings for settings, key in zip(planned, keys, strict=True) if key not in made]

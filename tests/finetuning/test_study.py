@@ -122,6 +122,7 @@ def test_every_part_and_arm_runs_and_the_file_can_be_loaded(bench, tmp_path):
         assert run["before"] > 0
         assert run["after"] > 0
     assert loaded.header["rows"] == N
+    assert 0 <= loaded.header["topics_before"] <= 1
     assert {run["arm"] for run in loaded.select("labels", n_labels=16, seed=0)} == set(study.ARMS)
 
 
