@@ -30,7 +30,9 @@ def test_python_dash_m_is_the_same_command():
     assert result.stdout == f"companion {companion.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["data", "doctor", "exercises", "grade", "mutants", "pretrain", "release"])
+@pytest.mark.parametrize(
+    "command", ["classify", "data", "doctor", "exercises", "finetune", "grade", "mutants", "pretrain", "release"]
+)
 def test_every_command_is_listed_and_has_help(command):
     assert command in run("--help").output
     result = run(command, "--help")

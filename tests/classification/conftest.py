@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from companion.applications import Classifier
-from companion.finetuning import FineTuned, FineTuning, finetune
+from companion.finetuning import FineTuned, FineTuning, LabelEncoder, TextInputs, finetune, make_task
 from companion.models import BERT, BERTConfig
 from companion.tokenization import WordPiece
 
@@ -83,3 +83,19 @@ def baseline(pipeline) -> Classifier:
 def classifier(request) -> Classifier:
     """Both kinds, which behave alike."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def random_folder(tmp_path_factory):
+    """Return the folder of a model that has learned nothing: enough for what is read and written."""
+    torch.manual_seed(0)
+    tokenizer = WordPiece.train([text for text, _ in sentences(50, 0)], 90, min_count=1)
+    config = BERTConfig(vocab_size=tokenizer.vocab_size, max_len=16, d_model=8, n_heads=2, n_layers=1, dropout=0.0)
+    generator = torch.Generator().manual_seed(0)
+    task = make_task("classification")
+    task.labels = LabelEncoder(["blame", "praise"])
+    body = BERT(config, generator)
+    model = task.make_model(body, pooling="mean", generator=generator)
+    folder = tmp_path_factory.mktemp("random")
+    FineTuned(task, model, TextInputs(tokenizer, body)).save(folder)
+    return folder

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
+from companion import applications
 from companion.applications import Classifier, Prediction, classify
 from companion.finetuning import FineTuned, Pairs
 from companion.metrics import expected_calibration_error
@@ -16,6 +17,13 @@ from tests.classification.conftest import sentences
 HELD_OUT = sentences(900, 1)
 TEXTS = [text for text, _ in HELD_OUT]
 LABELS = [label for _, label in HELD_OUT]
+
+
+def test_every_name_is_what_it_says_however_often_it_is_imported():
+    # A module of the same name would take the place of a function once it is imported.
+    for _ in range(2):
+        for name in applications.__all__:
+            assert getattr(applications, name).__name__ == name
 
 
 def log_loss(classifier):
