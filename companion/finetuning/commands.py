@@ -12,7 +12,10 @@ def finetune(
     task: Annotated[str, typer.Option(help="classification, pairs, regression, tagging or spans.")],
     data: Annotated[str, typer.Option(help="A TSV, CSV, JSON or JSON lines file, or a dataset (companion data list).")],
     model: Annotated[str, typer.Option(help="A pretrained model: a folder, a name such as minilm, or one of the hub.")],
-    out: Annotated[Path, typer.Option(help="Where log, checkpoints, model, scores and predictions go.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where log, checkpoints, model, scores and predictions go (default: runs/DATA-MODEL)."),
+    ] = None,
     validation: Annotated[
         Path | None, typer.Option(help="A file to validate on (default: a share of the data).")
     ] = None,
@@ -50,6 +53,7 @@ def finetune(
     from companion.finetuning.run import finetune as run
     from companion.training import NonFiniteError, RunError
 
+    out = Path("runs") / f"{Path(data).stem}-{Path(model).name}" if out is None else out
     options = FineTuning(
         task=task,
         data=data,
