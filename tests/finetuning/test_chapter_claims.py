@@ -63,13 +63,15 @@ def test_the_study_took_about_as_long_as_the_text_says(study):
     assert 35 < minutes < 80  # "about an hour of one core"
 
 
-def test_200_labels_with_pretraining_are_worth_about_5000_without(study, chapter):
-    assert abs(mean(study, "fine-tuned", 200) - mean(study, "tfidf", 5000)) < 0.01
+def test_200_labels_with_pretraining_are_worth_4000_without(study, chapter):
     curve = [mean(study, "tfidf", n) for n in COUNTS]
     assert curve == sorted(curve)
-    needed = math.exp(np.interp(mean(study, "fine-tuned", 200), curve, np.log(COUNTS)))
-    assert 1 - 200 / needed > 19 / 20
-    assert "nineteen labels in twenty are saved, and more" in chapter
+    needed = float(np.exp(np.interp(mean(study, "fine-tuned", 200), curve, np.log(COUNTS))))
+    assert round(needed, -3) == 4000
+    assert round(1 - 200 / needed, 2) == 0.95  # "nineteen labels in twenty"
+    assert round(2 * needed * 5 / 3600) / 2 == 5.5  # "five hours and a half"
+    assert mean(study, "fine-tuned", 500) > max(curve)
+    assert "are worth 4,000 without" in chapter
 
 
 def test_freezing_costs_little_with_few_labels_and_more_with_many(study):
@@ -105,7 +107,7 @@ def test_the_rate_may_err_by_ten_and_not_by_thirty(study):
 def test_two_hundred_sentences_are_read_nearly_five_times(study):
     (run,) = study.select("labels", arm="fine-tuned", n_labels=200, seed=0)
     assert round(run["steps"] * command.BATCH_SIZE / 200, 1) == 4.8
-    assert 0.7 < run["accuracy"] < 0.8  # "three in four are right"
+    assert 0.73 < run["accuracy"] < 0.8  # "three in four are right"
 
 
 @pytest.mark.data
