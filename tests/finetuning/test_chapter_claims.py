@@ -60,7 +60,7 @@ def test_the_study_is_the_one_that_is_described(study, chapter):
 
 def test_the_study_took_about_as_long_as_the_text_says(study):
     minutes = sum(run["cpu_seconds"] for run in study.runs) / 60
-    assert 35 < minutes < 80  # "about an hour of one core"
+    assert 37 < minutes < 53  # "about three quarters of an hour of one core"
 
 
 def test_200_labels_with_pretraining_are_worth_4000_without(study, chapter):
@@ -107,7 +107,7 @@ def test_the_rate_may_err_by_ten_and_not_by_thirty(study):
 def test_two_hundred_sentences_are_read_nearly_five_times(study):
     (run,) = study.select("labels", arm="fine-tuned", n_labels=200, seed=0)
     assert round(run["steps"] * command.BATCH_SIZE / 200, 1) == 4.8
-    assert 0.73 < run["accuracy"] < 0.8  # "three in four are right"
+    assert 0.76 < run["accuracy"] < 0.8  # "nearly four in five are right"
 
 
 @pytest.mark.data
@@ -166,12 +166,6 @@ def test_minilm_has_six_blocks():
     from companion.data import model_path
 
     assert BERT.from_pretrained(model_path("minilm")).config.n_layers == 6
-
-
-def test_as_many_spans_are_answers_as_the_solution_says():
-    pairs = sum(first <= last < first + 30 for first in range(300) for last in range(300))
-    assert pairs == 8565
-    assert round(100 * pairs / 300**2, 1) == 9.5
 
 
 def test_the_coins_fall_as_the_solution_says():
