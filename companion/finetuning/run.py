@@ -256,7 +256,8 @@ def finetune(
 
     The folder gets ``log.csv`` and ``checkpoints`` while the model trains, and at the end ``model`` (which
     :meth:`FineTuned.load` reads), ``metrics.json`` and ``predictions.jsonl``, a JSON object for each row of the test
-    data. ``left_out.jsonl`` names every row that was not used, with line and reason.
+    data. ``left_out.jsonl`` names every row that was not used, with line and reason. A classifier's temperature is
+    fitted to the validation rows, if there are at least 30 with an error among them, and saved with the model.
 
     Parameters
     ----------

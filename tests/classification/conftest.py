@@ -46,8 +46,9 @@ def run_folder(tmp_path_factory):
         out=folder / "out",
         pooling="mean",
         held_out=0.35,
-        epochs=25,
-        lr=3e-3,
+        epochs=20,
+        batch_size=32,
+        lr=4e-3,
         max_len=40,
     )
     finetune(options, show_progress=False, say=lambda _: None)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from companion import applications
-from companion.applications import Classifier, Prediction, classify
-from companion.finetuning import FineTuned, Pairs
+from companion.applications import Classified, Classifier, Prediction, classify, classify_file
+from companion.finetuning import FineTuned, LeftOut, Pairs
 from companion.metrics import expected_calibration_error
 from companion.weights import CheckpointError
 from tests.classification.conftest import sentences
@@ -158,7 +158,7 @@ def test_a_text_that_is_none_is_told_by_its_number(texts, kind, message, classif
 @pytest.mark.parametrize(
     ("arguments", "kind", "message"),
     [
-        ((5, "model"), TypeError, "texts must be a text, or anything that gives texts, got 5"),
+        ((5, "model"), TypeError, "texts must be a text, the Path of a file, or anything that gives texts, got 5"),
         ((b"good", "model"), TypeError, "texts must be"),
         ((["good"], "a folder"), TypeError, "classifier must be a Classifier"),
     ],
@@ -169,6 +169,29 @@ def test_wrong_arguments_are_told_at_once(arguments, kind, message, model):
         classify(texts, model if given == "model" else given)
     with pytest.raises(ValueError, match="batch_size must be at least 1"):
         classify(["good"], model, batch_size=0)
+
+
+def test_the_path_of_a_file_is_read_text_by_text(model, tmp_path):
+    (tmp_path / "a.csv").write_text("id,text\n" + "".join(f'{i},"{text}"\n' for i, text in enumerate(TEXTS[:9])))
+    assert list(classify(tmp_path / "a.csv", model, batch_size=4)) == list(classify(TEXTS[:9], model, batch_size=4))
+    (tmp_path / "b.txt").write_text("one\n\ntwo\n")
+    answers = classify(tmp_path / "b.txt", model, batch_size=1)
+    next(answers)
+    with pytest.raises(ValueError, match=r"b.txt, line 2: the line is empty; classify_file goes on behind bad lines"):
+        next(answers)
+    found = list(classify_file(tmp_path / "b.txt", model))
+    assert [one.line for one in found] == [1, 2, 3]
+    assert isinstance(found[0], Classified)
+    assert found[0].prediction.label == next(classify("one", model)).label
+    assert found[1] == LeftOut(2, "the line is empty", "")
+    (tmp_path / "c.csv").write_text("id\n1\n")
+    with pytest.raises(ValueError, match=r"c.csv has a table without the column asked for: there is no 'text'"):
+        next(classify(tmp_path / "c.csv", model))
+
+
+def test_half_a_character_is_refused(classifier):
+    with pytest.raises(ValueError, match=r"texts\[1\] must be whole, got half a character"):
+        list(classify(["good", "half \ud83d"], classifier))
 
 
 def test_no_texts_no_predictions(classifier):
