@@ -112,3 +112,22 @@ def test_the_spam_filter_does_what_the_text_says(filtered):
     for person, (low, high) in {"a spam message costs 10": (0.1, 0.3), "a lost message costs 10": (0.4, 0.7)}.items():
         curve = {t: left["cost_at"](t, left["paid_on"], *left["PEOPLE"][person]) for t in left["grid"]}
         assert low <= min(curve, key=curve.get) <= high, (person, min(curve, key=curve.get), described)
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_away_from_home_the_pretrained_vectors_are_better_and_neither_loss_is_sure(filtered):
+    from companion.device import pick_device
+
+    if pick_device().type != "cpu":
+        pytest.skip("the numbers are those of a CPU")
+    printed, left = lines("demo_sizes", "away", "fact_away", start=dict(filtered[1]))
+    assert printed[3:] == [
+        "Right more often at home: minilm",
+        "Right more often away: minilm",
+        "your TF-IDF surely loses accuracy away from home: False",
+        "minilm surely loses accuracy away from home: False",
+    ]
+    assert all(low < 0 < high for _, low, high in left["drops"].values())
+    assert "with 1,000 sentences of each source, both intervals reach below 0" in graded(LAB, "text_away_2").source
+    assert [len(part) for part in left["right"]["minilm"]] == [1000, 1000]
