@@ -92,7 +92,7 @@ class Classifier:
         folder
             What was ``--out``, or the ``model`` in it.
         device
-            Where to compute; what :func:`companion.device.pick_device` chooses by default.
+            Where to compute; what ``companion.device.pick_device`` chooses by default.
 
         Raises
         ------
