@@ -194,13 +194,32 @@ def _write_out(
     scores, mask, may_see_nothing = _scores(query, key, mask, bias, is_causal, scale)
     scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     # Whatever is subtracted cancels, so it needs no gradient.
-    weights = (scores - scores.amax(-1, keepdim=True).detach()).exp()
-    if may_see_nothing and mask is not None:
-        weights = weights.masked_fill(~mask, 0.0)
+    weights = _RoundedExp.apply(scores - scores.amax(-1, keepdim=True).detach(), value.dtype)
+    assert isinstance(weights, Tensor)
+    # A hidden key's weight is zero already, unless a query sees nothing. With the mask, the compiler takes the sum in
+    # the pass that makes the weights.
+    seen = weights if mask is None else weights.masked_fill(~mask, 0.0)
     # The largest weight is 1, unless nothing is seen.
-    total = weights.sum(-1, keepdim=True).clamp(min=1.0)
-    mixed = _mix(F.dropout(weights.to(value.dtype), dropout_p), value)
+    total = seen.sum(-1, keepdim=True, dtype=scores.dtype).clamp(min=1.0)
+    mixed = _mix(F.dropout(seen if may_see_nothing else weights, dropout_p), value)
     return (mixed / total).to(value.dtype)
+
+
+class _RoundedExp(torch.autograd.Function):
+    """The exponential, rounded to a dtype: what is kept for the gradient is the result, and not also its argument."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dtype: torch.dtype) -> Tensor:
+        result = x.exp().to(dtype)
+        ctx.save_for_backward(result)
+        ctx.dtype = x.dtype
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (gradient,) = gradients
+        (result,) = ctx.saved_tensors
+        return gradient * result.to(ctx.dtype), None
 
 
 def _causal(query: Tensor, key: Tensor, mask: Tensor | None, bias: Tensor | None) -> tuple[Tensor | None, bool]:

@@ -18,6 +18,7 @@ from companion._validation import (
 )
 from companion.attention.cache import KVCache
 from companion.attention.dot_product import attend, attention_weights
+from companion.attention.linear import Linear
 from companion.attention.masks import require_fitting_bias, require_fitting_mask
 from companion.attention.rotation import Rotation, require_fitting_rotation, turn
 
@@ -202,10 +203,10 @@ class MultiHeadAttention(nn.Module):
         self.d_head = d_model // n_heads if d_head is None else d_head
         self.scale = scale
         self.dropout = dropout
-        self.query = nn.Linear(d_model, self.n_heads * self.d_head, bias=bias)
-        self.key = nn.Linear(d_model, self.n_kv_heads * self.d_head, bias=bias)
-        self.value = nn.Linear(d_model, self.n_kv_heads * self.d_head, bias=bias)
-        self.output = nn.Linear(self.n_heads * self.d_head, d_model, bias=bias)
+        self.query = Linear(d_model, self.n_heads * self.d_head, bias=bias)
+        self.key = Linear(d_model, self.n_kv_heads * self.d_head, bias=bias)
+        self.value = Linear(d_model, self.n_kv_heads * self.d_head, bias=bias)
+        self.output = Linear(self.n_heads * self.d_head, d_model, bias=bias)
 
     @requires(_check_forward)
     def forward(

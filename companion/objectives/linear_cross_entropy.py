@@ -83,12 +83,14 @@ class _LinearCrossEntropy(torch.autograd.Function):
         x, w = _rounded(hidden, weight)
         totals, to_hidden, to_weight = [], [], []
         for part, label in _stretches(x, labels, rows):
-            losses, scores, log_sums, kept = _losses(part, w, label)
-            is_label = torch.arange(w.shape[0], device=w.device) == label[:, None]
-            gradient = (((scores - log_sums).exp() - is_label.to(scores.dtype)) * kept).to(w.dtype)
+            losses, weights, sums, of_label = _losses(part, w, label)
+            # A score's gradient is its token's probability, less 1 for the label's own: weights / sums, less 1. What
+            # is a row's alone is multiplied at the narrow ends of the products.
+            gradient = weights.to(w.dtype).scatter(-1, _tokens(label), (of_label - sums).to(w.dtype))
+            factor = (label != IGNORED)[:, None] / sums
             totals.append(losses.sum())
-            to_hidden.append(gradient @ w)
-            to_weight.append((gradient.mT @ part).to(weight.dtype))
+            to_hidden.append((gradient @ w) * factor)
+            to_weight.append((gradient.mT @ (part * factor).to(part.dtype)).to(weight.dtype))
         ctx.save_for_backward(torch.cat(to_hidden).to(hidden.dtype), _sum(to_weight))
         return _sum(totals)
 
@@ -110,15 +112,22 @@ def _stretches(x: Tensor, labels: Tensor, rows: int) -> list[tuple[Tensor, Tenso
     return [(x[i : i + rows], labels[i : i + rows]) for i in range(0, max(1, x.shape[0]), rows)]
 
 
+def _tokens(labels: Tensor) -> Tensor:
+    """Return the column of each label's score; any, where there is no label."""
+    return labels.clamp(min=0).long()[:, None]
+
+
 def _losses(x: Tensor, w: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the loss of each position (0 where there is no label), its scores, their log-sum-exp, and who counts."""
-    kept = (labels != IGNORED)[:, None]
+    """Return the loss of each position, 0 without a label; all tokens' weights in it, their sum, and the label's."""
     with torch.autocast(x.device.type, enabled=False):
         scores = x @ w.mT
     scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-    log_sums = scores.logsumexp(-1, keepdim=True)
-    losses = log_sums - scores.gather(-1, labels.clamp(min=0).long()[:, None])
-    return losses.where(kept, 0.0), scores, log_sums, kept
+    largest = scores.amax(-1, keepdim=True)
+    weights = (scores - largest).exp()
+    sums = weights.sum(-1, keepdim=True)
+    of_label = scores.gather(-1, _tokens(labels)) - largest
+    losses = (sums.log() - of_label).where((labels != IGNORED)[:, None], 0.0)
+    return losses, weights, sums, of_label.exp()
 
 
 def _sum(tensors: list[Tensor]) -> Tensor:

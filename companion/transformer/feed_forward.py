@@ -18,6 +18,7 @@ from companion._validation import (
     require_probability,
     requires,
 )
+from companion.attention.linear import Linear
 
 
 def _gelu_tanh(x: Tensor) -> Tensor:
@@ -25,7 +26,7 @@ def _gelu_tanh(x: Tensor) -> Tensor:
         return F.gelu(x, approximate="tanh")
     # (1 + tanh(z)) / 2 is the logistic function of 2z. The compiler's code for the CPU takes less than half the time
     # for it, forward and backward.
-    return x * torch.sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
+    return x * torch.sigmoid(x * (2 * math.sqrt(2 / math.pi) * (1 + 0.044715 * (x * x))))
 
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
@@ -104,9 +105,9 @@ class FeedForward(nn.Module):
         super().__init__()
         self.activation = activation
         self.dropout = dropout
-        self.gate = nn.Linear(d_model, d_ff, bias=bias) if gated else None
-        self.up = nn.Linear(d_model, d_ff, bias=bias)
-        self.down = nn.Linear(d_ff, d_model, bias=bias)
+        self.gate = Linear(d_model, d_ff, bias=bias) if gated else None
+        self.up = Linear(d_model, d_ff, bias=bias)
+        self.down = Linear(d_ff, d_model, bias=bias)
 
     @requires(_check_forward)
     def forward(self, x: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:

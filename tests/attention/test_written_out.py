@@ -76,6 +76,18 @@ def test_other_shapes_biases_and_shared_heads_are_the_kernels(n_query, is_causal
         assert_as_the_kernel(function, (*draw(n_query=n_query, n_kv_heads=1), bias), 1e-10)
 
 
+def test_rounded_it_is_near_the_truth():
+    rounded = draw(torch.bfloat16)
+    ours = value_and_gradients(lambda *qkv: dot_product_attention(*qkv, is_causal=True), *rounded)
+    exact = [tensor.double() for tensor in rounded]
+    with pytest.MonkeyPatch.context() as eager:
+        eager.setattr(torch.compiler, "is_compiling", lambda: False)
+        true = value_and_gradients(lambda *qkv: dot_product_attention(*qkv, is_causal=True), *exact)
+    for mine, other in zip(ours, true, strict=True):
+        assert mine.dtype == torch.bfloat16
+        assert (mine - other).norm() <= 0.02 * other.norm()
+
+
 def test_huge_scores_neither_overflow_nor_vanish():
     query = torch.full((1, 1, 4, 1), 1e4, dtype=torch.float64)
     key = torch.tensor([1.0, 2.0, -3.0, 2.0], dtype=torch.float64)[None, None, :, None]
