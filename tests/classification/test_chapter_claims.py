@@ -1,0 +1,97 @@
+"""What book/classification.md says in prose or in a solution, and no cell of it computes."""
+
+import math
+from statistics import fmean
+
+import numpy as np
+import pytest
+
+from companion.applications import choose_threshold
+from companion.applications import classification_study as study
+from companion.metrics import accuracy, f1, mcc
+
+
+@pytest.fixture(scope="module")
+def chapter(repository_root):
+    return (repository_root / "book" / "classification.md").read_text("utf8")
+
+
+@pytest.fixture(scope="module")
+def stored():
+    return study.stored()
+
+
+def runs(stored, task, arm):
+    chosen = [run for run in stored["runs"] if (run["task"], run["arm"]) == (task, arm)]
+    assert chosen
+    return chosen
+
+
+def mean(stored, task, arm, what="accuracy"):
+    return fmean(run[what] for run in runs(stored, task, arm))
+
+
+def test_the_stored_results_are_those_of_the_command_that_is_named(stored, chapter):
+    assert stored["command"] == "python -m companion.applications.classification_study"
+    assert f"`{stored['command']}` did it once" in chapter
+    assert [(run["task"], run["arm"], run["seed"]) for run in stored["runs"]] == list(study.plan())
+    assert stored["recipes"] == {arm: recipe._asdict() for arm, recipe in study.RECIPES.items()}
+
+
+def test_the_method_is_described_as_it_is(stored, chapter):
+    sizes = {name: tuple(map(len, study.parts(name))) for name in study.QUESTIONS}
+    assert sizes.pop("technology") == (500, 130, 518)
+    assert set(sizes.values()) == {(1000, 300, 1000)}
+    assert "1,000 rows each to learn from (500 where there are no more)" in chapter
+    assert len(study.QUESTIONS) == 7
+    assert len({row["label"] for row in study.parts("topics").test}) == 11
+    assert len({row["label"] for row in study.parts("languages").test}) == 11
+    minutes = sum(run["cpu_seconds"] for run in stored["runs"]) / 60
+    assert 5 < minutes < 20  # "ten minutes of one core"
+
+
+# Solutions
+
+
+def test_copies_meet_themselves():
+    source = np.random.default_rng(0)
+    shares = []
+    for _ in range(200):
+        order = source.permutation(1000)
+        shares.append((order[:100] < 300).sum())  # the first 300 are the copies
+    assert fmean(shares) == pytest.approx(30, abs=1)
+
+
+def test_one_refund_weighs_six_times_the():
+    assert 1 + math.log(1000 / 1000) == 1
+    assert round(1 + math.log(1000 / 10), 1) == 5.6
+    assert math.ceil(5.6) == 6
+
+
+def test_what_is_known_hardly_teaches():
+    sure, unsure = np.array([0.99, 0.01]) - [1, 0], np.array([0.5, 0.5]) - [1, 0]
+    assert np.linalg.norm(unsure) / np.linalg.norm(sure) == pytest.approx(50)
+
+
+def test_a_filter_that_knows_nothing_is_right_on_95_of_100():
+    right, predicted = [0] * 950 + [1] * 50, [0] * 1000
+    assert accuracy(right, predicted) == 0.95
+    assert round(f1(right, predicted), 2) == 0.49
+    assert mcc(right, predicted) == 0
+
+
+def test_a_missed_illness_sets_the_threshold_to_a_hundredth():
+    source = np.random.default_rng(0)
+    honest = source.uniform(0, 0.1, 200_000)
+    ill = source.random(200_000) < honest
+    found = choose_threshold(ill, honest, cost_false_positive=1.0, cost_false_negative=99.0).threshold
+    assert found == pytest.approx(0.01, abs=0.003)
+    scores = np.log(honest / (1 - honest))
+    too_sure = 1 / (1 + np.exp(-2 * scores))  # the same scores at half the temperature
+    assert (too_sure >= 0.01).sum() < (honest >= 0.01).sum()
+
+
+def test_five_points_of_drift_need_560_texts():
+    error = math.sqrt(0.8 * 0.2 / 100 + 0.75 * 0.25 / 100)
+    assert round(error, 2) == 0.06
+    assert round((0.8 * 0.2 + 0.75 * 0.25) / 0.025**2, -1) == 560
