@@ -1,6 +1,7 @@
 """What the fine-tuning lab's text promises is what its cells show."""
 
 import math
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pytest
@@ -129,7 +130,7 @@ def test_a_model_that_has_read_before_learns_from_few_sentences(trained):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_model_answer_to_the_open_question_says_what_its_measurement_says(trained):
-    _, left = run([graded(LAB, "who_has_to_learn_code")], trained[1])
+    left: dict[str, Any] = run([graded(LAB, "who_has_to_learn_code")], trained[1])[1]
     answer = " ".join(graded(LAB, "who_has_to_learn").source.split())
     assert f"MiniLM, {len(left['few'][0])} sentences, 3 epochs in batches of 8" in answer
     assert f"{len(left['unseen'])} unseen sentences" in answer

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from transformers import BertTokenizerFast, DataCollatorForTokenClassification
+from transformers import BertTokenizer, DataCollatorForTokenClassification
 
 from companion import metrics
 from companion.exercises import get
@@ -60,10 +60,9 @@ def test_the_rates_are_those_of_the_companions_groups():
     assert found == pytest.approx({name: 0.2 * scale[id(parameter)] for name, parameter in named.items()})
 
 
-def test_tags_stand_where_a_widely_used_tokenizer_says_that_words_begin(tmp_path):
+def test_tags_stand_where_a_widely_used_tokenizer_says_that_words_begin():
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "mer", "##kel", "##s", "was", "here"]
-    (tmp_path / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
-    tokenizer = BertTokenizerFast(str(tmp_path / "vocab.txt"))
+    tokenizer = BertTokenizer({piece: i for i, piece in enumerate(pieces)})
     encoded = tokenizer(["merkels", "was", "here"], is_split_into_words=True)
     numbers = [-1 if word is None else word for word in encoded.word_ids()]
     assert numbers == [-1, 0, 0, 0, 1, 2, -1]

@@ -343,15 +343,15 @@ def test_an_open_question_is_judged_by_nobody_but_a_person():
 class Divided(Doubled):
     """An exercise in which zero is refused, by name."""
 
-    signature = "divided(x, by)"
-    wrong_ways = (WrongWay("infinity is no answer", lambda x, by: x / 0.0 if by == 0 else x / by),)
+    signature = "divided(x, times)"
+    wrong_ways = (WrongWay("infinity is no answer", lambda x, times: x / 0.0 if times == 0 else x / times),)
 
     def cases(self, generator):
         yield Case((torch.rand(3, generator=generator) + 1, 2))
         yield Case((torch.rand(3, generator=generator) + 1, 0), about="nothing to divide by")
 
-    def reference(self, x, by):
-        return x / by if by else Refusal("ValueError", ("zero", "by"))
+    def reference(self, x, times):
+        return x / times if times else Refusal("ValueError", ("zero", "by"))
 
 
 def refusing(error):
@@ -373,7 +373,7 @@ def test_an_error_may_be_the_right_answer():
     [
         (refusing(ValueError("no")), "the message does not name 'zero', 'by'"),
         (refusing(ValueError("by")), "the message does not name 'zero'"),
-        (refusing(KeyError("zero by")), "raised KeyError: 'zero by', called with x of shape (3,), by = 0; nothing to"),
+        (refusing(KeyError("zero by")), "raised KeyError: 'zero by', called with x of shape (3,), times = 0; nothing"),
         (refusing(KeyError("zero by")), "; here it should raise ValueError"),
         (lambda x, by: x / by if by else x, "returned a torch.Tensor where it should raise ValueError, for x of shape"),
         (lambda x, by: x / by, "divided: infinity is no answer"),
@@ -389,4 +389,4 @@ def test_an_error_is_no_answer_where_a_value_is_expected():
     def divided(x, by):
         raise ValueError("zero by")
 
-    assert "divided raised ValueError: zero by, called with x of shape (3,), by = 2" in message(divided, Divided())
+    assert "divided raised ValueError: zero by, called with x of shape (3,), times = 2" in message(divided, Divided())

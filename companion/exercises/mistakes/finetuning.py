@@ -4,7 +4,6 @@ An answer equal to one of these on inputs where it is wrong has made that mistak
 of the answer. The first match wins, so the more specific mistake stands first.
 """
 
-import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -374,8 +373,8 @@ def _spans(
 ) -> Pair:
     """Choose the best pair of those allowed, with one part of it replaceable."""
     inside = is_context.bool().tolist()
-    pairs = itertools.product(range(len(inside)), repeat=2)
-    kept = [pair for pair in pairs if allowed(*pair, inside, longest)]
+    places = range(len(inside))
+    kept = [(i, j) for i in places for j in places if allowed(i, j, inside, longest)]
     return max(kept, key=lambda pair: float(score(first[pair[0]], last[pair[1]])))
 
 

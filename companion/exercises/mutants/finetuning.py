@@ -574,7 +574,7 @@ def _(words, tags):
 
 
 def _search(first, last, is_context, longest, allowed):
-    best, found = -math.inf, None
+    best, found = -math.inf, (0, 0)
     for i in range(len(first)):
         for j in range(len(last)):
             if allowed(i, j) and (first[i] + last[j]).item() > best:
@@ -795,7 +795,7 @@ def _(features, labels, weight, bias, batches, lr):
 
 @wrong("train_head", "from the start each time", "every step starts again")
 def _(features, labels, weight, bias, batches, lr):
-    losses = []
+    new_weight, new_bias, losses = weight, bias, []
     for rows in batches:
         new_weight, new_bias, loss = _loop(features, labels, weight, bias, [rows], lr)
         losses += loss
@@ -804,7 +804,7 @@ def _(features, labels, weight, bias, batches, lr):
 
 @wrong("train_head", "returns in the loop", "only the first batch is used")
 def _(features, labels, weight, bias, batches, lr):
-    losses = []
+    new_weight, new_bias, losses = weight, bias, []
     for rows in batches:
         new_weight, new_bias, losses = _loop(features, labels, weight, bias, [rows], lr)
         break
@@ -813,6 +813,7 @@ def _(features, labels, weight, bias, batches, lr):
 
 @wrong("train_head", "outside of the loop", "only the last batch is used")
 def _(features, labels, weight, bias, batches, lr):
+    batch = []
     for rows in batches:
         batch = rows
     return _loop(features, labels, weight, bias, [batch], lr)
