@@ -128,7 +128,7 @@ def test_an_answer_comes_before_the_input_ends_and_a_stop_is_told(random_folder,
     process.stdin.write(b"one\ntwo\n")
     process.stdin.flush()
     part = tmp_path / "out.jsonl.part"
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 400
     while not (part.exists() and part.read_bytes().count(b"\n") == 2):
         assert time.monotonic() < deadline
         time.sleep(0.2)

@@ -112,14 +112,14 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(pretrained, table, tmp_pa
 def test_a_killed_run_goes_on_with_resume_and_ends_as_if_it_had_not_been(pretrained, table, tmp_path):
     def arguments(out):
         needed = {"--task": "classification", "--data": table, "--model": pretrained, "--out": out, "--max-len": 30}
-        more = {"--epochs": 60, "--batch-size": 2, "--lr": 1e-3}
+        more = {"--epochs": 40, "--batch-size": 4, "--lr": 1e-3}
         return [*[str(part) for pair in (needed | more).items() for part in pair], "--skip-bad-rows"]
 
     out = tmp_path / "killed"
     process = subprocess.Popen(
         [sys.executable, "-m", "companion", "finetune", *arguments(out)], stdout=subprocess.DEVNULL
     )
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 400
     while not list((out / "checkpoints").glob("*")):
         assert process.poll() is None
         assert time.monotonic() < deadline
@@ -129,7 +129,7 @@ def test_a_killed_run_goes_on_with_resume_and_ends_as_if_it_had_not_been(pretrai
     assert not (out / "metrics.json").exists()
     resumed, whole = invoke(*arguments(out), "--resume"), invoke(*arguments(tmp_path / "whole"))
     assert (resumed.exit_code, whole.exit_code) == (0, 0), resumed.output + whole.output
-    assert int(re.search(r"going on at step (\d+) of 960", resumed.output).group(1)) > 0
+    assert int(re.search(r"going on at step (\d+) of \d+", resumed.output).group(1)) > 0
     for name in ("predictions.jsonl", "left_out.jsonl"):
         assert (out / name).read_text("utf8") == (tmp_path / "whole" / name).read_text("utf8")
     assert len((out / "log.csv").read_text().splitlines()) == len(
