@@ -105,18 +105,18 @@ def test_the_rate_may_err_by_ten_and_not_by_thirty(study):
 
 
 def test_a_warm_up_and_a_decay_by_block_protect(study):
-    assert at_rate(study, 1e-3, "accuracy", "warmup") < at_rate(study, 1e-3, "accuracy")
+    assert at_rate(study, 1e-3, "accuracy", "warmup") < 0.55  # "end at a coin"
     assert at_rate(study, 3e-4, "topics", "warmup") < at_rate(study, 3e-4, "topics") - 0.02
     best = max(at_rate(study, lr, "accuracy") for lr in (3e-5, 1e-4, 3e-4))
-    assert at_rate(study, 1e-3, "accuracy", "decay") > best - 0.03  # "nearly as good as the best"
+    assert at_rate(study, 1e-3, "accuracy", "decay") > best - 0.02  # "as good as any"
 
 
 def test_hidden_words_cost_as_many_bits_as_the_text_says(study):
     def paid(lr):
         return (at_rate(study, lr, "after", "masked") - at_rate(study, lr, "before", "masked")) / math.log(2)
 
-    assert 0 < paid(1e-4) < paid(3e-4) < 0.7  # "a few tenths of a bit"
-    assert round(paid(1e-3)) == 6
+    assert 0 < paid(1e-4) < 0.4 < paid(3e-4) < 0.7  # "about half a bit"
+    assert paid(1e-3) > 3  # "several bits"
 
 
 def test_two_hundred_sentences_are_read_nearly_five_times(study):
