@@ -1,5 +1,6 @@
 """What book/classification.md says in prose or in a solution, and no cell of it computes."""
 
+import json
 import math
 from statistics import fmean
 
@@ -48,6 +49,75 @@ def test_the_method_is_described_as_it_is(stored, chapter):
     assert len({row["label"] for row in study.parts("languages").test}) == 11
     minutes = sum(run["cpu_seconds"] for run in stored["runs"]) / 60
     assert 5 < minutes < 20  # "ten minutes of one core"
+
+
+def test_reading_pays_where_meaning_counts(stored):
+    def gain(task):
+        return mean(stored, task, "minilm") - mean(stored, task, "tfidf")
+
+    assert [round(100 * gain(task)) for task in ("products", "topics", "technology", "spam")] == [11, 14, 5, 2]
+    assert 0.11 <= gain("films") <= 0.14
+    assert round(100 * (1 - mean(stored, "spam", "tfidf"))) == 3
+    (slow,), (quick,) = (runs(stored, "languages", arm) for arm in ("minilm", "tfidf"))
+    assert 20 < slow["cpu_seconds"] < 40  # "half a minute"
+    assert quick["cpu_seconds"] <= 0.5
+
+
+def test_our_small_models_are_where_the_text_says(stored, repository_root):
+    assert mean(stored, "films", "tiny") == pytest.approx(mean(stored, "films", "tfidf"), abs=0.01)
+    shares = [mean(stored, "products", arm) for arm in ("tiny", "tfidf")]
+    assert [math.floor(100 * share + 0.5) for share in shares] == [68, 73]
+    chinese = [mean(stored, "zh_reviews", arm) for arm in ("tiny", "random", "tfidf")]
+    assert [math.floor(100 * share + 0.5) for share in chinese] == [75, 74, 79]
+    (card,) = (repository_root / "companion" / "checkpoints" / "tiny-bert").glob("finetuning.json")
+    (topics,) = (task for task in json.loads(card.read_text("utf8"))["tasks"] if task["data"] == "wiki")
+    assert topics["train"] == 500
+    assert [round(100 * fmean(topics[arm])) for arm in ("pretrained", "random")] == [63, 43]
+    pretraining = (repository_root / "companion" / "checkpoints" / "tiny-bert-zh" / "README.md").read_text("utf8")
+    assert "`zh_reviews` | Chinese reviews" in pretraining
+
+
+def test_elsewhere_less_is_left_of_counting(stored):
+    at_home, elsewhere = ({}, {})
+    for learned in ("films", "products"):
+        for arm in ("minilm", "tfidf"):
+            (run,) = runs(stored, learned, arm)
+            at_home[learned, arm], elsewhere[learned, arm] = run["accuracy"], run["elsewhere"]["accuracy"]
+    assert round(elsewhere["films", "tfidf"], 2) == 0.55
+    praise = fmean(row["label"] == "praise" for row in study.parts("products").test)
+    assert elsewhere["films", "tfidf"] < praise  # "less than if it said praise to everything"
+    assert round(elsewhere["films", "minilm"], 2) == 0.72
+    assert round(100 * (at_home["films", "minilm"] - elsewhere["films", "minilm"])) == 8
+    assert round(100 * (at_home["products", "minilm"] - elsewhere["products", "minilm"])) == 12
+    for learned in ("films", "products"):  # "its lead is larger still"
+        leads = [scores[learned, "minilm"] - scores[learned, "tfidf"] for scores in (at_home, elsewhere)]
+        assert leads[0] < leads[1]
+
+
+def test_errors_fall_with_how_strongly_people_felt(stored):
+    rows = study.parts("films").test
+    strength = np.abs([row["source"]["score"] for row in rows])
+    praise = np.array([row["label"] == "praise" for row in rows])
+    errors = {}
+    for arm in ("minilm", "tfidf"):
+        wrong = (np.array(runs(stored, "films", arm)[0]["answers"]["test"]["second"]) >= 5000) != praise
+        errors[arm] = [wrong[strength < 0.5].mean(), wrong[strength >= 2].mean()]
+    assert errors["minilm"] == pytest.approx([0.48, 0.10], abs=0.01)
+    assert errors["tfidf"] == pytest.approx([0.565, 0.26], abs=0.01)
+
+
+def test_some_topics_are_found_and_some_are_everywhere(stored):
+    rows = study.parts("topics")
+    labels = sorted({row["label"] for row in rows.train})
+    right = np.array([labels.index(row["label"]) for row in rows.test])
+    given = np.array(runs(stored, "topics", "minilm")[0]["answers"]["test"]["best"])
+    found = {name: (given[right == i] == i).mean() for i, name in enumerate(labels)}
+    assert found["People"] == 1
+    assert min(found["Geography"], found["Biology and health sciences"]) >= 0.95
+    for name in ("Everyday life", "Technology"):
+        assert 0.25 < 1 - found[name] < 0.35  # "three in ten"
+        others = np.bincount(given[(right == labels.index(name)) & (given != right)], minlength=len(labels))
+        assert labels[others.argmax()] == "Society and social sciences"
 
 
 # Solutions
