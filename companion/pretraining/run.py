@@ -168,16 +168,33 @@ def make_trainer(
     validation = make_batches(preset, texts, texts.validation, seed=0)
     recipe = recipe_of(preset, steps, seed=seed, mode=mode, **changes)
     settings = {"preset": preset.to_json() | {"recipe": None}, "texts": texts.facts["fingerprint"]}
+    model = new_model(preset, texts, seed)
     return Trainer(
-        new_model(preset, texts, seed),
+        model,
         LOSSES[preset.objective],
         batches,
         recipe if folder is not None else replace(recipe, save_every=None),
         validation=[validation(index) for index in range(min(VALIDATION_BATCHES, len(validation)))],
         folder=folder,
         settings=settings,
+        parameter_groups=rate_groups(model),
         show_progress=show,
     )
+
+
+def rate_groups(model: nn.Module) -> list[dict[str, Any]] | None:
+    """Say which parameters of a model learn at another rate; None if all learn alike.
+
+    T5 divides its queries' weights by √d_head where others divide the scores. A step of the usual size would change its
+    scores √d_head times as much: attention settles on single tokens before it has learned which, and the decoder never
+    comes to read the encoder.
+    """
+    if not isinstance(model, T5):
+        return None
+    queries = [weight for name, weight in model.named_parameters() if name.endswith("query.weight")]
+    others = [weight for name, weight in model.named_parameters() if not name.endswith("query.weight")]
+    d_head = model.config.d_head or model.config.d_model // model.config.n_heads
+    return [{"params": queries, "lr_scale": d_head**-0.5}, {"params": others}]
 
 
 def new_model(preset: Preset, texts: Texts, seed: int) -> nn.Module:

@@ -14,9 +14,11 @@ import pytest
 import torch
 
 import companion.data.corpus.prepare as prepare
+from companion.models import GPT, T5, GPTConfig, T5Config
 from companion.pretraining import load_checkpoint, pretrain
 from companion.pretraining.names import CARD, RECORD, SHIPPED
 from companion.pretraining.names import LABELS as LABELS_FILE
+from companion.pretraining.run import rate_groups
 from companion.training import NonFiniteError, RunError
 from tests.pretraining import small
 
@@ -156,3 +158,19 @@ def test_transformers_reads_the_checkpoint_and_its_tokenizer(finished, objective
         else:
             ours, other = model(ids), model.to_transformers()(input_ids=ids).logits
     torch.testing.assert_close(ours, other, rtol=1e-4, atol=1e-4)
+
+
+def test_a_t5_of_any_head_size_changes_its_scores_at_the_rate_of_a_model_that_scales_them():
+    """A step of its queries is smaller by what others divide the scores by; every parameter has one rate."""
+    sizes = {"vocab_size": 11, "d_model": 8, "n_heads": 2, "n_layers": 1}
+    for d_head, scale in ((None, 0.5), (16, 0.25)):
+        model = T5(T5Config(d_head=d_head, **sizes))
+        groups = rate_groups(model)
+        assert [group.get("lr_scale", 1.0) for group in groups] == [scale, 1.0]
+        queries = {id(block.attention.query.weight) for block in (*model.encoder.blocks, *model.decoder.blocks)}
+        queries |= {id(block.cross_attention.query.weight) for block in model.decoder.blocks}
+        assert {id(weight) for weight in groups[0]["params"]} == queries
+        assert sorted(id(weight) for group in groups for weight in group["params"]) == sorted(
+            map(id, model.parameters())
+        )
+    assert rate_groups(GPT(GPTConfig(max_len=4, **sizes))) is None
