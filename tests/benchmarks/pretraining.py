@@ -42,7 +42,7 @@ CONFIG = GPTConfig(vocab_size=4096, max_len=256, d_model=256, n_heads=4, n_layer
 SECONDS = 120.0
 TICKS = 10_000  # of a schedule, which follows the budget that is spent rather than the steps
 HELD_OUT_ROWS = 256
-RATES = (1e-3, 2e-3, 4e-3)  # the plain loop gets the best of them
+RATES = (5e-4, 1e-3, 2e-3, 4e-3)  # the plain loop gets the best of them
 
 
 @dataclass(frozen=True, kw_only=True)
