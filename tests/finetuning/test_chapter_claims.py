@@ -99,7 +99,9 @@ def test_the_rate_may_err_by_ten_and_not_by_thirty(study):
     assert films[1e-3] < mean(study, "frozen", 500)  # "below what freezing gives"
     topics = {lr: at_rate(study, lr, "topics") for lr in films}
     assert all(abs(topics[lr] - study.header["topics_before"]) < 0.04 for lr in (1e-5, 3e-5, 1e-4))
-    assert topics[1e-3] < 0.5
+    assert 0.45 < topics[1e-3] / study.header["topics_before"] < 0.6  # "half of the topics"
+    ends = [run["accuracy"] for run in study.select("rates", arm="fine-tuned", lr=1e-3)]
+    assert sum(end < 0.55 for end in ends) == 1  # "one seed in three to a coin"
     assert at_rate(study, 3e-4, "similarity") < 0.7  # "far from 1"
     assert topics[3e-4] > 0.6
 
@@ -115,7 +117,7 @@ def test_hidden_words_cost_as_many_bits_as_the_text_says(study):
     def paid(lr):
         return (at_rate(study, lr, "after", "masked") - at_rate(study, lr, "before", "masked")) / math.log(2)
 
-    assert 0 < paid(1e-4) < 0.4 < paid(3e-4) < 0.7  # "about half a bit"
+    assert 0 < paid(1e-4) < 0.5 < paid(3e-4) < 0.8  # "over half a bit"
     assert paid(1e-3) > 3  # "several bits"
 
 
