@@ -1,6 +1,7 @@
 """What a pretrained model can do: figures on texts it has not read, beside what the commonest tokens would score."""
 
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,6 +21,7 @@ from companion.tokenization import Tokenizer
 ROWS = 512  # of the held-out texts, for what is counted token by token
 SAMPLE_TOKENS, SPAN_TOKENS = 60, 12
 GUESSES = 5
+SPACE_BEFORE_MARK = re.compile(r" (?=<extra_id_\d+>)")
 Figures = dict[str, float | int]
 HIDDEN_SHARE = 0.15  # as in BERT's paper, however many tokens were hidden in training
 
@@ -213,11 +215,15 @@ def fill_masks(model: BERT, tokenizer: Tokenizer, preset: Preset) -> list[dict[s
 
 
 def fill_spans(model: T5, tokenizer: Tokenizer, preset: Preset) -> list[dict[str, str]]:
-    """Write what is behind the mark of each example, always the likeliest token."""
+    """Write what is behind the mark of each example, always the likeliest token.
+
+    The space before a mark is hidden with the words behind it, as in training: left in the text it would be a token of
+    its own, and what follows would be the rest of a word.
+    """
     end, marks = tokenizer.vocab["</s>"], [tokenizer.vocab[name] for name in SENTINELS]
     filled = []
     for text in preset.examples:
-        ids = [*tokenizer.encode(text, allowed_special=set(SENTINELS)), end]
+        ids = [*tokenizer.encode(SPACE_BEFORE_MARK.sub("", text), allowed_special=set(SENTINELS)), end]
         out = generate(model, torch.tensor([ids]), max_new_tokens=SPAN_TOKENS, end_ids=[end, *marks[1:]])
         answer = [index for index in out.rows()[0] if index not in (end, *marks)]
         filled.append({"prompt": text, "answer": tokenizer.decode(answer).strip()})

@@ -162,7 +162,7 @@ _PRESETS = (
         examples=(
             "Preheat the <extra_id_0> to 350°F.",
             "He was born <extra_id_0> and died in London.",
-            "Mix the flour, <extra_id_0> and eggs in a bowl.",
+            "Combine all ingredients in a large <extra_id_0>. Chill for 1 hour.",
         ),
     ),
     Preset(

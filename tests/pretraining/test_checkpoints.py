@@ -9,7 +9,9 @@ import torch
 
 from companion.data import PACKAGED, packaged_path
 from companion.models import BERT, GPT, T5
+from companion.objectives import token_loss
 from companion.pretraining import PRESETS, evaluate, load_checkpoint, prepare_texts, read_evaluation, read_record
+from companion.pretraining.batches import make_batches
 from companion.pretraining.card import read_log_rows, write_card
 from companion.pretraining.labels import TASKS, Labels, compare
 from companion.pretraining.names import CARD, LABELS, LOG, SHIPPED
@@ -105,6 +107,28 @@ def test_a_pretrained_bert_guesses_far_better_than_the_commonest_tokens():
 def test_a_pretrained_gpt_needs_far_fewer_bits_than_token_frequencies():
     figures = read_evaluation("tiny-gpt")["figures"]
     assert figures["bits a byte"] < 0.6 * figures["bits a byte of token frequencies"]
+
+
+def test_a_pretrained_t5_guesses_far_better_than_the_commonest_token():
+    figures, examples = (read_evaluation("tiny-t5")[part] for part in ("figures", "examples"))
+    assert figures["guessed, those before it known"] > 4 * figures["the commonest token"]
+    assert figures["spans guessed to the last token"] > 0.05
+    (preheat,) = (each["answer"] for each in examples if each["prompt"].startswith("Preheat"))
+    assert preheat == "oven"
+
+
+@pytest.mark.data
+@torch.no_grad()
+def test_a_pretrained_t5_reads_the_text_whose_gaps_it_fills():
+    """Given another text, it fills them far worse: what it writes comes out of what its encoder has read."""
+    model, preset = T5.from_pretrained("tiny-t5").eval(), PRESETS["tiny-t5"]
+    texts = prepare_texts(preset, progress=False)
+    batch = make_batches(preset, texts, texts.validation, seed=0, hidden_share=0.15)(0)
+    read, other = (
+        token_loss(model(ids, model.shift_right(batch["labels"])), batch["labels"]).mean
+        for ids in (batch["input_ids"], batch["input_ids"].roll(1, 0))
+    )
+    assert other > read + 1
 
 
 def test_fine_tuning_a_pretrained_bert_beats_random_weights():
