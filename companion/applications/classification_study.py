@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -139,8 +139,8 @@ def read(name: str) -> list[Row]:
     ]
     if question.names is not None:
         rows = [row | {"label": question.names[row["label"]]} for row in rows if row["label"] in question.names]
-    if question.group is not None:
-        rows = [row | {"group": row["source"][question.group]} for row in rows]
+    if (group := question.group) is not None:
+        rows = [row | {"group": cast(Any, row["source"])[group]} for row in rows]
     if name == "languages":
         keys = sorted({row["group"] for row in rows})
         kept = {keys[i] for i in permutation(len(keys), "languages")[:LANGUAGE_KEYS]}

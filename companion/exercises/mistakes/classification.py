@@ -27,6 +27,11 @@ def _dealt(rows: list[int], every: int) -> Parts:
     return [row for i, row in enumerate(rows) if (i + 1) % every], rows[every - 1 :: every]
 
 
+def _dealt_to_the_other_side(rows: list[int], every: int) -> Parts:
+    training, test = _dealt(rows, every)
+    return test, training
+
+
 def _kept(
     texts: list[str],
     labels: list[int],
@@ -124,7 +129,7 @@ SPLIT_DISTINCT = (
         "you return places among the rows that are kept; the caller needs the numbers of the rows as given",
         deal=lambda rows, every: _dealt(list(range(len(rows))), every),
     ),
-    _split_way("the two parts have changed places", deal=lambda rows, every: _dealt(rows, every)[::-1]),
+    _split_way("the two parts have changed places", deal=_dealt_to_the_other_side),
     _split_way(
         "the test rows are in the training part, too", deal=lambda rows, every: (rows, rows[every - 1 :: every])
     ),

@@ -824,7 +824,7 @@ def _(text, counts, n):
 @wrong("language_scores", "the best alone", "expected a dict")
 def _(text, counts, n):
     scores = _score(_cut(text, n), counts)
-    return max(scores, key=scores.get)
+    return max(scores, key=lambda name: scores[name])
 
 
 @wrong("language_scores", "shares")
