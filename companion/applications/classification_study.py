@@ -44,7 +44,6 @@ from companion.finetuning import (
 from companion.training import Mode, TrainerConfig, fast_mode
 
 SEEDS: Mapping[str, int] = {}  # of a task; one where it is not named
-REVIEWS = ("films", "products", "zh_reviews")  # what our own small models are asked
 FROM_SCRATCH = ("zh_reviews",)  # what the same is asked with random weights
 TEST, VALIDATION = 1000, 300  # rows, where there are as many
 SHARES = (0.4, 0.1)  # of the rows, of which these are taken
@@ -293,9 +292,7 @@ def plan() -> Iterator[tuple[str, str, int]]:
     """List every run: its task, its arm and its seed."""
     for arm in ARMS:
         for name, question in QUESTIONS.items():
-            if {"minilm": question.is_in_english, "tiny": name in REVIEWS, "random": name in FROM_SCRATCH}.get(
-                arm, True
-            ):
+            if {"minilm": question.is_in_english, "random": name in FROM_SCRATCH}.get(arm, True):
                 for seed in range(SEEDS.get(name, 1)):
                     yield name, arm, seed
 
@@ -328,6 +325,11 @@ def write(path: Path, content: dict[str, Any]) -> None:
     aside.replace(path)
 
 
+def key_of(run: dict[str, Any]) -> tuple[str, str, int]:
+    """Name a run as the plan does."""
+    return run["task"], run["arm"], run["seed"]
+
+
 def main() -> None:
     """Run what has not been run yet, and write the results after each run."""
     from rich.progress import track
@@ -345,9 +347,11 @@ def main() -> None:
                     f"{options.out} is of another study: its {fact} differ. Move it, or give another --out"
                 )
         content["runs"] = before["runs"]
-    done = {(one["task"], one["arm"], one["seed"]) for one in content["runs"]}
-    for name, arm, seed in track([one for one in plan() if one not in done], "runs"):
+    planned = list(plan())
+    done = [key_of(one) for one in content["runs"]]
+    for name, arm, seed in track([one for one in planned if one not in done], "runs"):
         content["runs"].append(run(name, arm, seed))
+        content["runs"].sort(key=lambda one: planned.index(key_of(one)))
         write(options.out, content)
 
 

@@ -20,7 +20,7 @@ class Influence(NamedTuple):
     end: int
     """Where it ends."""
     change: float
-    """The probability with the word, less the one without it: above 0 where the word speaks for the label."""
+    """The probability with the word, less the one without it; above 0 where the word speaks for the label."""
 
 
 def _check(classifier: Any, text: Any, *, label: Any = None, batch_size: Any = 32) -> None:
