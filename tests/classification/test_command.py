@@ -122,7 +122,11 @@ def test_what_is_no_file_is_written_to_and_not_replaced(random_folder):
 def test_an_answer_comes_before_the_input_ends_and_a_stop_is_told(random_folder, tmp_path):
     out = tmp_path / "out.jsonl"
     process = subprocess.Popen(
-        [*COMMAND, random_folder, "--batch-size", "1", "--out", out], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+        [*COMMAND, random_folder, "--batch-size", "1", "--out", out],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # A shell has what it runs in the background ignore Ctrl-C, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert process.stdin is not None
     process.stdin.write(b"one\ntwo\n")
