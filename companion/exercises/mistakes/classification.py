@@ -288,7 +288,7 @@ SOFTMAX_GRADIENT = (
 # --- confusion_scores ---
 
 
-def _share(part: float, whole: float) -> float:
+def _share(part: Any, whole: Any) -> float:
     return part / whole if whole else 0.0
 
 
