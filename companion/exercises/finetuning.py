@@ -349,7 +349,7 @@ class TrainHead(Exercise):
         self, features: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, batches: list[list[int]], lr: float
     ) -> tuple[Tensor, Tensor, list[float]]:
         """Let torch's own layer, loss and optimizer do it."""
-        layer = nn.Linear(weight.shape[1], weight.shape[0], device="meta").to_empty(device="cpu").double()
+        layer = nn.Linear(weight.shape[1], weight.shape[0], device="meta").to_empty(device="cpu").to(weight.dtype)
         layer.load_state_dict({"weight": weight, "bias": bias})
         optimizer = torch.optim.SGD(layer.parameters(), lr=lr)
         losses = []

@@ -219,7 +219,7 @@ TF_IDF = (
 )
 
 
-def _log_of(df: Tensor, n: int, base: float) -> Tensor:
+def _log_of(df: Tensor, n: int, base: int) -> Tensor:
     return ((1 + n) / (1 + df)).log() / math.log(base) + 1
 
 
