@@ -41,6 +41,7 @@ from companion.finetuning import (
     tfidf_classifier,
     train_with_companion,
 )
+from companion.finetuning.baseline import Analyzer
 from companion.training import Mode, TrainerConfig, fast_mode
 
 SEEDS: Mapping[str, int] = {}  # of a task; one where it is not named
@@ -86,7 +87,7 @@ class Question:
     train: int = 1000
     tiny: str = "tiny-bert"
     is_in_english: bool = True
-    analyzer: str = "words"
+    analyzer: Analyzer = "words"
     elsewhere: str | None = None
 
 
@@ -164,7 +165,7 @@ Scores = Callable[[Sequence[Row]], np.ndarray]
 
 def learn_tfidf(question: Question, rows: Parts, labels: Sequence[str], seed: int) -> Scores:
     """Fit TF-IDF with logistic regression; return what gives the logarithms of its probabilities."""
-    pipeline = tfidf_classifier(seed=seed, analyzer="characters" if question.analyzer == "characters" else "words")
+    pipeline = tfidf_classifier(seed=seed, analyzer=question.analyzer)
     pipeline.fit([row["text"] for row in rows.train], [row["label"] for row in rows.train])
     columns = [list(pipeline.classes_).index(name) for name in labels]
     return lambda some: np.asarray(pipeline.predict_log_proba([row["text"] for row in some]))[:, columns]
